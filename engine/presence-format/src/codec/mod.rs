@@ -1,0 +1,1 @@
+//! Codecs of block payloads.

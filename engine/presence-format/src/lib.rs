@@ -1,0 +1,24 @@
+//! The bytes of a presence database: types, layouts, codecs and checks.
+//!
+//! Bytes go in, types come out, and the other way round. `format-spec/` in the repository holds
+//! the normative text; `cargo xtask spec` compares its field tables with [`layout`].
+//!
+//! # Invariants
+//! - No I/O, no clock, no thread, no `unsafe`, no panic on any input.
+//! - Nothing is allocated that the length of the input, or a cap of [`caps`], does not bound.
+//! - Everything is little-endian, and every structure on disk has a fixed, padding-free layout.
+
+#![forbid(unsafe_code)]
+
+pub mod batch;
+pub mod caps;
+pub mod codec;
+pub mod dtype;
+pub mod error;
+pub mod schema;
+pub mod varint;
+
+pub use batch::{Batch, ColumnData};
+pub use dtype::{DType, Scalar};
+pub use error::{FormatError, FormatErrorKind};
+pub use schema::{Column, Compression, Order, Schema, TimeUnit};

@@ -1,0 +1,1 @@
+//! An embedded time-series storage engine.
