@@ -11,11 +11,19 @@
 #![forbid(unsafe_code)]
 
 pub mod batch;
+pub mod block;
 pub mod caps;
+pub mod catalog;
+pub mod checksum;
 pub mod codec;
 pub mod dtype;
+pub mod entry;
 pub mod error;
+pub mod frame;
+pub mod index;
+pub mod layout;
 pub mod schema;
+pub mod segment;
 pub mod varint;
 
 pub use batch::{Batch, ColumnData};

@@ -21,7 +21,8 @@ pub fn encode(mut value: u64, out: &mut Vec<u8>) {
 ///
 /// # Errors
 /// [`Truncated`](crate::FormatErrorKind::Truncated) when the bytes end inside the value,
-/// [`Corrupt`](crate::FormatErrorKind::Corrupt) when it exceeds 64 bits or is not the shortest form.
+/// [`Corrupt`](crate::FormatErrorKind::Corrupt) when it exceeds 64 bits or is not the shortest
+/// form.
 pub fn decode(bytes: &[u8]) -> Result<(u64, &[u8])> {
     let mut value = 0_u64;
     for (index, &byte) in bytes.iter().take(VARINT_BYTES_MAX).enumerate() {

@@ -10,10 +10,43 @@
 //! - [`DeviceFile::write_at`] is all or an error; after an error the content of the range written
 //!   to, and of it alone, is unknown.
 
+pub(crate) mod aligned;
+#[cfg(test)]
+mod conformance;
+mod content;
+mod counters;
+#[cfg(any(test, feature = "simulation"))]
+mod crash;
+#[cfg(any(test, feature = "simulation"))]
+mod disk;
+#[cfg(any(test, feature = "simulation"))]
+mod fault;
+mod map;
+mod memory;
+mod real;
+mod real_lock;
+#[cfg(any(test, feature = "simulation"))]
+mod sim;
+
 use std::fmt::Debug;
 use std::io;
 use std::ops::Deref;
-use std::sync::Arc;
+
+use crate::shim::Arc;
+
+pub use aligned::{ALIGNMENT, AlignedBuf};
+pub use counters::{Counters, Counts};
+#[cfg(any(test, feature = "simulation"))]
+pub use crash::{CrashPoint, CrashPoints, CrashPolicy, CrashState, Survivors};
+#[cfg(any(test, feature = "simulation"))]
+pub use fault::{Fault, FaultDevice, FaultPlan, SyncGate, Target, Verb};
+pub use memory::MemoryDevice;
+pub use real::RealDevice;
+#[cfg(any(test, feature = "simulation"))]
+pub use sim::SimDevice;
+
+/// The name under which a directory keeps the writer's lock. No verb on files takes it.
+pub const LOCK_NAME: &str = "LOCK";
 
 /// One directory on a medium.
 pub trait Device: Debug + Send + Sync {
@@ -136,4 +169,23 @@ pub enum LockError {
     /// The medium failed.
     #[error(transparent)]
     Io(#[from] io::Error),
+}
+
+/// Refuses what is no name of a file in the directory itself.
+fn check_name(name: &str) -> io::Result<()> {
+    let path_like = name.contains(['/', '\0']) || matches!(name, "" | "." | "..");
+    if path_like || name.len() > 255 || name == LOCK_NAME {
+        let message = format!("{name:?} is no file name to use here");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+    }
+    Ok(())
+}
+
+/// Microseconds since 1970 by the wall clock of the machine; negative before.
+fn unix_us() -> i64 {
+    let us = |duration: std::time::Duration| i64::try_from(duration.as_micros());
+    match std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH) {
+        Ok(after) => us(after).unwrap_or(i64::MAX),
+        Err(before) => us(before.duration()).map_or(i64::MIN, |us| -us),
+    }
 }

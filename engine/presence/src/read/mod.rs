@@ -1,0 +1,16 @@
+//! Reading: pages, the view that a reader holds, and the questions asked of it.
+//!
+//! # Invariants
+//! - A view is immutable: what it answers never changes, whatever is appended, sealed, retained
+//!   or compacted meanwhile.
+//! - No lock is taken to find a record; decoded pages are shared through a cache that has one.
+
+pub(crate) mod cache;
+pub(crate) mod gather;
+pub(crate) mod page;
+pub(crate) mod run;
+pub(crate) mod search;
+pub(crate) mod stream;
+pub(crate) mod typed;
+pub(crate) mod view;
+pub(crate) mod window;

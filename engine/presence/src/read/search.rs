@@ -1,0 +1,106 @@
+//! Search in timestamps: interpolation first, then galloping, then bisection.
+//!
+//! Recorded time is nearly regular, so a straight line between the ends lands within a few records
+//! of the answer, and galloping from there touches one or two cache lines. Where time has gaps the
+//! gallop doubles its way out, and the cost is that of a binary search.
+//!
+//! # Invariants
+//! - The slices are ascending; on others the answer is some position inside them, never a panic.
+
+/// Number of elements that are at most `t`. O(log distance from the straight line).
+#[inline]
+pub(crate) fn count_at_most(times: &[i64], t: i64) -> usize {
+    partition(times, t, |x| x <= t)
+}
+
+/// Number of elements that are less than `t`.
+#[inline]
+pub(crate) fn count_less(times: &[i64], t: i64) -> usize {
+    partition(times, t, |x| x < t)
+}
+
+#[inline]
+fn partition(times: &[i64], t: i64, before: impl Fn(i64) -> bool) -> usize {
+    let (Some(&first), Some(&last)) = (times.first(), times.last()) else {
+        return 0;
+    };
+    if !before(first) {
+        return 0;
+    }
+    if before(last) {
+        return times.len();
+    }
+    // Now `first < = t` and the answer lies in 1 .. len. Differences may span all of i64.
+    let span = last.wrapping_sub(first) as u64;
+    let along = t.wrapping_sub(first) as u64;
+    let guess = (along as f64 / span as f64 * (times.len() - 1) as f64) as usize;
+    let guess = guess.min(times.len() - 1);
+    gallop(times, guess, before)
+}
+
+#[inline]
+fn gallop(times: &[i64], guess: usize, before: impl Fn(i64) -> bool) -> usize {
+    let at = |index: usize| times.get(index).is_some_and(|&x| before(x));
+    let mut step = 4;
+    let (mut low, mut high);
+    if at(guess) {
+        low = guess + 1;
+        high = low + step;
+        while high < times.len() && at(high) {
+            low = high + 1;
+            step *= 2;
+            high = low + step;
+        }
+        high = high.min(times.len());
+    } else {
+        high = guess;
+        low = high.saturating_sub(step);
+        while low > 0 && !at(low) {
+            high = low;
+            step *= 2;
+            low = high.saturating_sub(step);
+        }
+    }
+    low + times.get(low..high).unwrap_or_default().partition_point(|&x| before(x))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn check(times: &[i64], t: i64) {
+        assert_eq!(count_at_most(times, t), times.partition_point(|&x| x <= t), "{t} {times:?}");
+        assert_eq!(count_less(times, t), times.partition_point(|&x| x < t), "{t} {times:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn equals_partition_point(mut times: Vec<i64>, t: i64) {
+            times.sort_unstable();
+            check(&times, t);
+            for &x in &times {
+                check(&times, x);
+                check(&times, x.wrapping_add(1));
+            }
+        }
+
+        #[test]
+        fn equals_partition_point_with_repeats(
+            mut times in prop::collection::vec(-5_i64..5, 0..200)
+        ) {
+            times.sort_unstable();
+            for t in -6..6 {
+                check(&times, t);
+            }
+        }
+    }
+
+    #[test]
+    fn both_ends_of_time() {
+        let times = [i64::MIN, i64::MIN, -1, 0, i64::MAX];
+        for t in [i64::MIN, i64::MIN + 1, -1, 0, 1, i64::MAX - 1, i64::MAX] {
+            check(&times, t);
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! The view: everything a reader may know of one stream, as it was at one moment.
+//!
+//! # Invariants
+//! - Runs, then frozen blocks, then the open block: ascending in time and sequence throughout.
+//! - A view is immutable but for the open block, whose published length only grows; a reader
+//!   loads that length once.
+//! - What was lost to damage stands in `gaps`; an answer that could depend on it is an error.
+
+use presence_format::Order;
+use presence_format::block::BlockLayout;
+
+use super::cache::PageCache;
+use super::page::Page;
+use super::run::Run;
+use super::search;
+use crate::error::{Affected, Error, Result};
+use crate::shim::Arc;
+use crate::tail::{TailBlock, TailPart};
+
+/// Records that are missing between two sound ones.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Gap {
+    pub(crate) from_sequence: u64,
+    pub(crate) to_sequence: u64,
+    pub(crate) after_ts: Option<i64>,
+    pub(crate) before_ts: Option<i64>,
+}
+
+/// One stream as it was at one moment.
+#[derive(Debug, Default)]
+pub(crate) struct StreamView {
+    runs: Vec<Arc<Run>>,
+    run_first_ts: Vec<i64>,
+    /// Blocks before each run.
+    run_starts: Vec<usize>,
+    blocks: usize,
+    pub(crate) frozen: Vec<TailPart>,
+    pub(crate) open: Option<TailPart>,
+    pub(crate) gaps: Vec<Gap>,
+}
+
+/// A record's place in a view: the piece (block) and the record in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Position {
+    pub(crate) piece: usize,
+    pub(crate) index: usize,
+}
+
+impl StreamView {
+    /// A view of these parts, in order.
+    pub(crate) fn new(
+        runs: Vec<Arc<Run>>,
+        frozen: Vec<TailPart>,
+        open: Option<TailPart>,
+        gaps: Vec<Gap>,
+    ) -> Self {
+        let mut blocks = 0;
+        let mut run_starts = Vec::with_capacity(runs.len());
+        for run in &runs {
+            run_starts.push(blocks);
+            blocks += run.entries().len();
+        }
+        let run_first_ts = runs.iter().map(|run| run.first_ts()).collect();
+        Self { runs, run_first_ts, run_starts, blocks, frozen, open, gaps }
+    }
+
+    /// The runs, ascending.
+    pub(crate) fn runs(&self) -> &[Arc<Run>] {
+        &self.runs
+    }
+
+    /// The same with other runs.
+    pub(crate) fn with_runs(&self, runs: Vec<Arc<Run>>) -> Self {
+        Self::new(runs, self.frozen.clone(), self.open.clone(), self.gaps.clone())
+    }
+
+    /// The same with a larger copy of the open block, or with a first one.
+    pub(crate) fn with_open(&self, block: &Arc<TailBlock>) -> Self {
+        let skip = self.open.as_ref().map_or(0, |open| open.skip);
+        let open = TailPart { block: Arc::clone(block), skip };
+        Self::new(self.runs.clone(), self.frozen.clone(), Some(open), self.gaps.clone())
+    }
+
+    /// The same with what the open block holds frozen, and `next` open.
+    pub(crate) fn with_frozen(&self, next: &Arc<TailBlock>) -> Self {
+        let open = self.open.iter().filter(|open| open.len() > 0);
+        let frozen = self.frozen.iter().chain(open).cloned().collect();
+        let open = TailPart { block: Arc::clone(next), skip: 0 };
+        Self::new(self.runs.clone(), frozen, Some(open), self.gaps.clone())
+    }
+
+    /// Sequence of the first record, where there is one or could be.
+    pub(crate) fn first_sequence(&self) -> u64 {
+        let in_memory = || self.frozen.first().or(self.open.as_ref());
+        match self.runs.first() {
+            Some(run) => run.first_sequence(),
+            None => in_memory().map_or(0, TailPart::first_sequence),
+        }
+    }
+
+    /// Sequence after the last record, as of now.
+    pub(crate) fn end_sequence(&self) -> u64 {
+        if let Some(part) = self.open.as_ref().or(self.frozen.last()) {
+            return part.end_sequence();
+        }
+        self.runs.last().map_or(0, |run| run.end_sequence())
+    }
+}
+
+/// A view with the length of its open block fixed: what one question is answered from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reader<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) order: Order,
+    pub(crate) layout: &'a Arc<BlockLayout>,
+    pub(crate) view: &'a StreamView,
+    pub(crate) cache: &'a PageCache,
+    /// Records of the open part.
+    pub(crate) open_len: usize,
+}
+
+impl Reader<'_> {
+    /// Pieces of the view, the open block included when it has records.
+    pub(crate) fn pieces(&self) -> usize {
+        self.view.blocks + self.view.frozen.len() + usize::from(self.open_len > 0)
+    }
+
+    fn memory_part(&self, piece: usize) -> Option<(&TailPart, usize)> {
+        let index = piece.checked_sub(self.view.blocks)?;
+        match self.view.frozen.get(index) {
+            Some(part) => Some((part, part.len())),
+            None if index == self.view.frozen.len() => {
+                self.view.open.as_ref().map(|open| (open, self.open_len))
+            }
+            None => None,
+        }
+    }
+
+    fn block_of(&self, piece: usize) -> Option<(&Arc<Run>, usize)> {
+        let run = self.view.run_starts.partition_point(|&start| start <= piece).checked_sub(1)?;
+        let block = piece - self.view.run_starts.get(run)?;
+        Some((self.view.runs.get(run)?, block))
+    }
+
+    /// The page of a piece.
+    pub(crate) fn page(&self, piece: usize) -> Result<Page> {
+        if let Some((part, len)) = self.memory_part(piece) {
+            return Ok(Page::tail(part, len));
+        }
+        let Some((run, block)) = self.block_of(piece) else {
+            return Err(Error::invalid(format!("piece {piece} of {}", self.pieces())));
+        };
+        run.page(block, self.layout, self.cache).map_err(|error| self.tell_affected(error, piece))
+    }
+
+    /// Number of records of a piece.
+    pub(crate) fn records(&self, piece: usize) -> usize {
+        if let Some((_, len)) = self.memory_part(piece) {
+            return len;
+        }
+        let entry = self.block_of(piece).and_then(|(run, block)| run.entries().get(block));
+        entry.map_or(0, |entry| entry.records.get() as usize)
+    }
+
+    /// Sequence of the record at a position, or of the one that would stand there.
+    pub(crate) fn sequence(&self, position: Position) -> u64 {
+        if let Some((part, _)) = self.memory_part(position.piece) {
+            return part.first_sequence() + position.index as u64;
+        }
+        let entry = self.block_of(position.piece).and_then(|(run, block)| run.entries().get(block));
+        match entry {
+            Some(entry) => entry.first_sequence.get() + position.index as u64,
+            None => self.end_sequence(),
+        }
+    }
+
+    /// Sequence after the last record of the snapshot.
+    fn end_sequence(&self) -> u64 {
+        match &self.view.open {
+            Some(open) => open.first_sequence() + self.open_len as u64,
+            None => self.view.end_sequence(),
+        }
+    }
+
+    /// The place of the record with this sequence; `None` where it is not in the view.
+    pub(crate) fn position_of_sequence(&self, sequence: u64) -> Option<Position> {
+        let (mut low, mut high) = (0, self.pieces());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.sequence(Position { piece: middle, index: 0 }) <= sequence {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        let piece = low.checked_sub(1)?;
+        let first = self.sequence(Position { piece, index: 0 });
+        let index = usize::try_from(sequence - first).ok()?;
+        (index < self.records(piece)).then_some(Position { piece, index })
+    }
+
+    /// The last record at or before `t` (`inclusive`), or before it, and its page.
+    #[inline]
+    pub(crate) fn last_before(&self, t: i64, inclusive: bool) -> Result<Option<(Position, Page)>> {
+        let Some((piece, page)) = self.piece_before(t, inclusive)? else {
+            return Ok(None);
+        };
+        let times = page.times();
+        let count =
+            if inclusive { search::count_at_most(times, t) } else { search::count_less(times, t) };
+        // The piece's first record qualifies, so the count is at least one in a sound block.
+        let index = count.saturating_sub(1);
+        Ok(Some((Position { piece, index }, page)))
+    }
+
+    #[inline]
+    fn piece_before(&self, t: i64, inclusive: bool) -> Result<Option<(usize, Page)>> {
+        let qualifies = |first: i64| if inclusive { first <= t } else { first < t };
+        let view = self.view;
+        for index in (0..view.frozen.len() + usize::from(self.open_len > 0)).rev() {
+            let piece = view.blocks + index;
+            let Some((part, len)) = self.memory_part(piece) else { continue };
+            let first = part.lane(0).first_chunk::<8>().map(|word| i64::from_le_bytes(*word));
+            if first.is_some_and(qualifies) {
+                return Ok(Some((piece, Page::tail(part, len))));
+            }
+        }
+        let run_index = view.run_first_ts.partition_point(|&first| qualifies(first));
+        let Some(run_index) = run_index.checked_sub(1) else { return Ok(None) };
+        let (Some(run), Some(start)) = (view.runs.get(run_index), view.run_starts.get(run_index))
+        else {
+            return Ok(None);
+        };
+        let Some(block) = run.block_at(t, inclusive) else { return Ok(None) };
+        let page = run
+            .page(block, self.layout, self.cache)
+            .map_err(|error| self.tell_affected(error, start + block))?;
+        Ok(Some((start + block, page)))
+    }
+
+    /// The position behind the last record at or before `t` (`inclusive`), or before it.
+    pub(crate) fn position_after(&self, t: i64, inclusive: bool) -> Result<Position> {
+        match self.last_before(t, inclusive)? {
+            None => Ok(Position { piece: 0, index: 0 }),
+            Some((position, page)) => Ok(self.next(position, page.records())),
+        }
+    }
+
+    fn next(&self, position: Position, records: usize) -> Position {
+        if position.index + 1 < records {
+            Position { index: position.index + 1, ..position }
+        } else {
+            Position { piece: position.piece + 1, index: 0 }
+        }
+    }
+
+    /// The position one record earlier; `None` at the first.
+    pub(crate) fn previous(&self, position: Position) -> Option<Position> {
+        if let Some(index) = position.index.checked_sub(1) {
+            return Some(Position { index, ..position });
+        }
+        let piece = position.piece.checked_sub(1)?;
+        Some(Position { piece, index: self.records(piece).checked_sub(1)? })
+    }
+
+    /// The position behind the last record.
+    pub(crate) fn end(&self) -> Position {
+        Position { piece: self.pieces(), index: 0 }
+    }
+
+    /// Refuses an answer about `from ..= to` that a gap could change.
+    #[inline]
+    pub(crate) fn refuse_gaps(&self, from: i64, to: i64) -> Result<()> {
+        if self.view.gaps.is_empty() { Ok(()) } else { self.find_gap(from, to) }
+    }
+
+    #[cold]
+    fn find_gap(&self, from: i64, to: i64) -> Result<()> {
+        let strict = self.order == Order::StrictlyIncreasing;
+        let apart = |gap: &Gap| {
+            gap.after_ts.is_some_and(|after| to < after || (strict && to == after))
+                || gap.before_ts.is_some_and(|before| from > before || (strict && from == before))
+        };
+        match self.view.gaps.iter().find(|gap| !apart(gap)) {
+            None => Ok(()),
+            Some(gap) => Err(Error::Gap(Box::new(Affected {
+                stream: self.name.to_owned(),
+                after_ts: gap.after_ts,
+                before_ts: gap.before_ts,
+                records: gap.to_sequence.saturating_sub(gap.from_sequence),
+            }))),
+        }
+    }
+
+    #[cold]
+    fn tell_affected(&self, error: Error, piece: usize) -> Error {
+        let entry = self.block_of(piece).and_then(|(run, block)| run.entries().get(block));
+        match (error, entry) {
+            (Error::Corrupt { file, offset, what, .. }, Some(entry)) => Error::Corrupt {
+                file,
+                offset,
+                what,
+                affected: Some(Box::new(Affected {
+                    stream: self.name.to_owned(),
+                    after_ts: Some(entry.first_ts.get()),
+                    before_ts: Some(entry.last_ts.get()),
+                    records: u64::from(entry.records.get()),
+                })),
+            },
+            (error, _) => error,
+        }
+    }
+}

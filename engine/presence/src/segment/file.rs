@@ -1,0 +1,197 @@
+//! One segment file as readers hold it.
+//!
+//! # Invariants
+//! - A segment is mapped only once it is sealed: nobody writes to it any more.
+//! - Bytes leave this module only after their checksum matched; the check is made once a block
+//!   and remembered.
+
+use presence_format::block::BlockLayout;
+use presence_format::checksum::{PayloadChecks, table_bytes};
+use presence_format::entry::{Entry, EntryKind, Place};
+use presence_format::index::IndexEntry;
+use presence_format::segment::SegmentHeader;
+use presence_format::{Compression, FormatError};
+
+use crate::device::aligned::AlignedBuf;
+use crate::device::{DeviceFile, Mapping};
+use crate::error::{Error, Result};
+use crate::shim::atomic::{AtomicBool, Ordering};
+use crate::shim::{Arc, OnceLock};
+
+/// The file name of segment `number`.
+pub(crate) fn segment_name(number: u32) -> String {
+    format!("seg-{number:08x}.presence")
+}
+
+/// The number in a segment's file name; `None` for other files.
+pub(crate) fn segment_number(name: &str) -> Option<u32> {
+    let hex = name.strip_prefix("seg-")?.strip_suffix(".presence")?;
+    let number = u32::from_str_radix(hex, 16).ok()?;
+    (segment_name(number) == name && number != 0).then_some(number)
+}
+
+/// An open segment.
+#[derive(Debug)]
+pub(crate) struct SegmentFile {
+    pub(crate) name: String,
+    pub(crate) header: SegmentHeader,
+    pub(crate) file: Arc<dyn DeviceFile>,
+    /// The name it was made under, until it is published.
+    pub(super) temporary: Option<String>,
+    sealed: AtomicBool,
+    may_map: bool,
+    map: OnceLock<Option<Mapping>>,
+}
+
+impl SegmentFile {
+    /// Wraps an open file whose header was read.
+    pub(crate) fn new(
+        name: String,
+        header: SegmentHeader,
+        file: Arc<dyn DeviceFile>,
+        may_map: bool,
+    ) -> Self {
+        Self {
+            name,
+            header,
+            file,
+            temporary: None,
+            sealed: AtomicBool::new(false),
+            may_map,
+            map: OnceLock::new(),
+        }
+    }
+
+    /// Opens `name` read-only and checks its header.
+    pub(crate) fn open(
+        device: &dyn crate::device::Device,
+        name: &str,
+        may_map: bool,
+    ) -> Result<Self> {
+        let file = device.open(name).map_err(Error::io("open", name))?;
+        let mut bytes = [0; SegmentHeader::BYTES];
+        let read = file.read_at(&mut bytes, 0).map_err(Error::io("read", name))?;
+        let header = SegmentHeader::decode(bytes.get(..read).unwrap_or_default())
+            .map_err(Error::format(name, 0))?;
+        if segment_number(name).is_some_and(|number| number != header.segment.get()) {
+            let what = format!("holds segment {}", header.segment);
+            return Err(Error::format(name, 32)(FormatError::corrupt(0, what)));
+        }
+        Ok(Self::new(name.to_owned(), header, file, may_map))
+    }
+
+    /// The segment's number.
+    pub(crate) fn number(&self) -> u32 {
+        self.header.segment.get()
+    }
+
+    /// What its entries must name.
+    pub(crate) fn place(&self) -> Place {
+        self.header.place()
+    }
+
+    /// From now on nobody writes to the file.
+    pub(crate) fn set_sealed(&self) {
+        self.sealed.store(true, Ordering::Release);
+    }
+
+    /// The whole sealed file, where it may be mapped and could be.
+    fn mapping(&self) -> Option<&Mapping> {
+        if !self.may_map || !self.sealed.load(Ordering::Acquire) {
+            return None;
+        }
+        let map = || {
+            let len = usize::try_from(self.file.len().ok()?).ok()?;
+            self.file.map(len).ok()
+        };
+        self.map.get_or_init(map).as_ref()
+    }
+
+    /// The mapped bytes `start .. start + len`.
+    #[inline]
+    pub(crate) fn mapped(&self, start: u32, len: usize) -> Option<&[u8]> {
+        let start = start as usize;
+        self.mapping()?.get(start..start.checked_add(len)?)
+    }
+
+    /// Reads the header of the block that `index` tells of, and checks that it is that block.
+    pub(crate) fn block_entry(&self, index: &IndexEntry) -> Result<Entry> {
+        let offset = index.offset.get();
+        let mut bytes = [0; 128];
+        self.read(&mut bytes, offset)?;
+        let entry = Entry::parse(&bytes, self.place(), offset)
+            .map_err(Error::format(&self.name, u64::from(offset)))?;
+        if entry.kind != EntryKind::Block || entry.header.header_crc != index.header_crc {
+            let fault = FormatError::corrupt(4, "not the block that the index tells of");
+            return Err(Error::format(&self.name, u64::from(offset))(fault));
+        }
+        Ok(entry)
+    }
+
+    /// Checks the payload of a block against its checksums, in the map where there is one.
+    /// Returns the payload where it had to be read.
+    pub(crate) fn checked_payload(&self, entry: &Entry) -> Result<Option<AlignedBuf>> {
+        let payload_bytes = entry.header.payload_bytes.get();
+        let start = entry.payload_offset();
+        let owned = match self.mapped(start, entry.stored_bytes() as usize) {
+            Some(_) => None,
+            None => {
+                let mut stored = AlignedBuf::zeroed(entry.stored_bytes() as usize)
+                    .map_err(Error::io("read", &self.name))?;
+                self.read(&mut stored, start)?;
+                Some(stored)
+            }
+        };
+        let stored: &[u8] = match &owned {
+            Some(stored) => stored,
+            None => self.mapped(start, entry.stored_bytes() as usize).unwrap_or_default(),
+        };
+        let (payload, table) = stored.split_at_checked(payload_bytes as usize).unwrap_or_default();
+        debug_assert_eq!(table.len(), table_bytes(payload_bytes) as usize);
+        PayloadChecks::new(payload_bytes, entry.header.payload_crc.get(), table)
+            .and_then(|checks| checks.check(payload))
+            .map_err(Error::format(&self.name, u64::from(start)))?;
+        Ok(owned)
+    }
+
+    /// Fills `buf` from `offset` on.
+    pub(crate) fn read(&self, buf: &mut [u8], offset: u32) -> Result<()> {
+        let read =
+            self.file.read_at(buf, u64::from(offset)).map_err(Error::io("read", &self.name))?;
+        if read == buf.len() {
+            return Ok(());
+        }
+        let fault = FormatError::truncated(read as u64, "the file ends early");
+        Err(Error::format(&self.name, u64::from(offset))(fault))
+    }
+
+    /// Decodes a block into an owned page.
+    pub(crate) fn decode_block(&self, entry: &Entry, layout: &BlockLayout) -> Result<AlignedBuf> {
+        let fault = Error::format(&self.name, u64::from(entry.payload_offset()));
+        let Some(block) = entry.block else {
+            return Err(fault(FormatError::corrupt(0, "not a block")));
+        };
+        let records = entry.header.records.get() as usize;
+        let decoded_bytes = layout.decoded_bytes(records);
+        if block.schema_crc.get() != layout.schema_crc()
+            || block.decoded_bytes.get() as usize != decoded_bytes
+        {
+            return Err(fault(FormatError::corrupt(0, "block of another schema")));
+        }
+        let owned = self.checked_payload(entry)?;
+        let payload_bytes = entry.header.payload_bytes.get() as usize;
+        let stored = match &owned {
+            Some(stored) => stored.get(..payload_bytes),
+            None => self.mapped(entry.payload_offset(), payload_bytes),
+        };
+        let stored = stored.unwrap_or_default();
+        let compression = match Compression::from_code(block.compression) {
+            Ok(compression) => compression,
+            Err(error) => return Err(fault(error)),
+        };
+        let mut page =
+            AlignedBuf::zeroed(decoded_bytes).map_err(Error::io("decode", &self.name))?;
+        layout.decode(compression, records, stored, &mut page).map_err(fault)?;
+        Ok(page)
+    }
+}

@@ -1,0 +1,372 @@
+//! Reads an unsealed segment entry by entry, and tells a torn tail from rot.
+//!
+//! # Invariants
+//! - An entry counts when its header, its payload, its number and its chain are right.
+//! - What is unsound below a durable offset that a later sound entry names is rot: it is recorded
+//!   and passed over. What is unsound above every such offset is a torn tail: the scan ends there.
+//! - An entry that chains to the last sound one, wherever it lies behind torn bytes, was written by
+//!   a recovery (or is the index behind reserved zeros), and the scan goes on with it.
+//! - Time and reads are linear in the file's length.
+
+use std::collections::BTreeMap;
+
+use presence_format::FormatError;
+use presence_format::block::BlockLayout;
+use presence_format::catalog::{Catalog, StreamEntry};
+use presence_format::checksum::PayloadChecks;
+use presence_format::entry::{ENTRY_ALIGN, ENTRY_MAGIC, Entry, EntryKind};
+use presence_format::frame::Section;
+use presence_format::index::IndexEntry;
+use presence_format::segment::FIRST_ENTRY;
+
+use super::file::SegmentFile;
+use super::writer::End;
+use crate::error::{Error, Result};
+use crate::shim::Arc;
+
+/// Unsound bytes that were durable once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    /// The segment's file.
+    pub file: String,
+    /// Where the unsound bytes begin.
+    pub offset: u64,
+    /// Where sound bytes begin again.
+    pub end: u64,
+    /// The fault found first.
+    pub what: String,
+}
+
+/// Records of frames that no block repeats yet, as lanes.
+#[derive(Debug, Clone)]
+pub(crate) struct Piece {
+    pub(crate) first_sequence: u64,
+    pub(crate) records: usize,
+    pub(crate) lanes: Vec<Vec<u8>>,
+}
+
+impl Piece {
+    /// The sequence after the last record.
+    pub(crate) fn end_sequence(&self) -> u64 {
+        self.first_sequence.saturating_add(self.records as u64)
+    }
+}
+
+/// What a scan found of one stream.
+#[derive(Debug, Clone)]
+pub(crate) struct ScannedStream {
+    pub(crate) layout: Arc<BlockLayout>,
+    pub(crate) blocks: Vec<IndexEntry>,
+    /// Behind the last block; more than one only where rot took a frame between them.
+    pub(crate) tail: Vec<Piece>,
+}
+
+impl ScannedStream {
+    fn new(layout: Arc<BlockLayout>) -> Self {
+        Self { layout, blocks: Vec::new(), tail: Vec::new() }
+    }
+
+    fn take_block(&mut self, index: IndexEntry) {
+        let end = index.end_sequence();
+        self.blocks.push(index);
+        self.tail.retain(|piece| piece.end_sequence() > end);
+        for piece in &mut self.tail {
+            let done = end.saturating_sub(piece.first_sequence) as usize;
+            for (lane, shape) in piece.lanes.iter_mut().zip(self.layout.lanes()) {
+                lane.drain(..(done * shape.value_bytes).min(lane.len()));
+            }
+            piece.records -= done;
+            piece.first_sequence += done as u64;
+        }
+    }
+
+    fn take_section(&mut self, section: &Section<'_>) {
+        let continues =
+            self.tail.last().is_some_and(|piece| piece.end_sequence() == section.first_sequence);
+        if !continues {
+            self.tail.push(Piece {
+                first_sequence: section.first_sequence,
+                records: 0,
+                lanes: vec![Vec::new(); self.layout.lanes().len()],
+            });
+        }
+        if let Some(piece) = self.tail.last_mut() {
+            for (lane, bytes) in piece.lanes.iter_mut().zip(section.lanes(&self.layout)) {
+                lane.extend_from_slice(bytes);
+            }
+            piece.records += section.records as usize;
+        }
+    }
+}
+
+/// A scan of one segment that can go on when the file has grown.
+#[derive(Debug)]
+pub(crate) struct Scanner {
+    segment: Arc<SegmentFile>,
+    window: Window,
+    pub(crate) end: End,
+    /// Largest durable offset that a sound entry names.
+    pub(crate) durable: u32,
+    pub(crate) retained_from: u32,
+    pub(crate) catalog: BTreeMap<u32, StreamEntry>,
+    pub(crate) streams: BTreeMap<u32, ScannedStream>,
+    pub(crate) damage: Vec<Damage>,
+    /// Bytes of torn entries, in the middle or at the end.
+    pub(crate) torn_bytes: u32,
+    /// Where a recovery may go on writing.
+    pub(crate) resume_at: u32,
+}
+
+impl Scanner {
+    /// A scan that has read nothing.
+    pub(crate) fn new(segment: Arc<SegmentFile>) -> Self {
+        let crc = segment.header.header_crc.get();
+        Self {
+            window: Window::new(Arc::clone(&segment)),
+            segment,
+            end: End { offset: FIRST_ENTRY, crc, entries: 0 },
+            durable: 0,
+            retained_from: 0,
+            catalog: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            damage: Vec::new(),
+            torn_bytes: 0,
+            resume_at: FIRST_ENTRY,
+        }
+    }
+
+    /// Takes the sound entries that follow, up to the first that is not: to a reader beside a
+    /// writer the rest is not there yet.
+    pub(crate) fn follow(&mut self) -> Result<()> {
+        self.window.clear();
+        while self.step()?.is_none() {}
+        Ok(())
+    }
+
+    /// Takes every entry that counts, passing over rot; what is left is a torn tail. In a segment
+    /// that has a successor (`all_durable`) everything was durable.
+    pub(crate) fn recover(&mut self, all_durable: bool) -> Result<()> {
+        loop {
+            let fault = loop {
+                if let Some(fault) = self.step()? {
+                    break fault;
+                }
+            };
+            let Some(next) = self.look_ahead(&fault, all_durable)? else {
+                return Ok(());
+            };
+            self.end.offset = next;
+        }
+    }
+
+    /// Takes the entry at the end, or tells what is wrong with it. Reading fails as an error.
+    fn step(&mut self) -> Result<Option<String>> {
+        let offset = self.end.offset;
+        let entry = match Entry::parse(self.window.get(offset, 128)?, self.segment.place(), offset)
+        {
+            Ok(entry) => entry,
+            Err(error) => return Ok(Some(error.what)),
+        };
+        if entry.header.number.get() != self.end.entries
+            || entry.header.previous_crc.get() != self.end.crc
+        {
+            return Ok(Some("the entry does not follow the one before".to_owned()));
+        }
+        if let Err(what) = self.take(&entry)? {
+            return Ok(Some(what));
+        }
+        self.end = End {
+            offset: entry.end(),
+            crc: entry.header.header_crc.get(),
+            entries: self.end.entries.saturating_add(1),
+        };
+        self.resume_at = self.end.offset;
+        Ok(None)
+    }
+
+    fn take(&mut self, entry: &Entry) -> Result<Result<(), String>> {
+        let stored = self.window.get(entry.payload_offset(), entry.stored_bytes() as usize)?;
+        let payload_bytes = entry.header.payload_bytes.get();
+        let Some((payload, table)) = stored.split_at_checked(payload_bytes as usize) else {
+            return Ok(Err("the file ends inside the entry".to_owned()));
+        };
+        let sound = PayloadChecks::new(payload_bytes, entry.header.payload_crc.get(), table)
+            .and_then(|checks| checks.check(payload));
+        if let Err(error) = sound {
+            return Ok(Err(error.what));
+        }
+        let taken = match entry.kind {
+            EntryKind::Catalog => Catalog::decode(payload).map(|catalog| {
+                self.retained_from = self.retained_from.max(catalog.retained_from);
+                for stream in catalog.streams {
+                    let layout = || Arc::new(BlockLayout::new(&stream.schema));
+                    self.streams.entry(stream.id).or_insert_with(|| ScannedStream::new(layout()));
+                    self.catalog.insert(stream.id, stream);
+                }
+            }),
+            EntryKind::Frame => take_frame(&mut self.streams, payload),
+            EntryKind::Block => take_block(&mut self.streams, entry),
+            EntryKind::Index => Ok(()),
+        };
+        match taken {
+            Ok(()) => {
+                self.durable = self.durable.max(entry.header.durable_offset.get());
+                Ok(Ok(()))
+            }
+            Err(error) => Ok(Err(error.what)),
+        }
+    }
+
+    /// Looks behind an unsound entry for the place to go on. `None` where the rest is a torn tail.
+    fn look_ahead(&mut self, fault: &str, all_durable: bool) -> Result<Option<u32>> {
+        let bad = self.end.offset;
+        let place = self.segment.place();
+        let mut after_rot: Option<(u32, Entry)> = None;
+        let mut used = bad;
+        let mut offset = bad;
+        loop {
+            let chunk = self.window.get(offset, ENTRY_ALIGN as usize)?;
+            if chunk.is_empty() {
+                break;
+            }
+            if chunk.iter().any(|&byte| byte != 0) {
+                used = offset.saturating_add(chunk.len() as u32);
+            }
+            if offset > bad && chunk.starts_with(&ENTRY_MAGIC) {
+                let bytes = self.window.get(offset, 128)?;
+                if let Ok(entry) = Entry::parse(bytes, place, offset) {
+                    let header = &entry.header;
+                    if header.number.get() == self.end.entries
+                        && header.previous_crc.get() == self.end.crc
+                    {
+                        self.torn_bytes =
+                            self.torn_bytes.saturating_add(used_before(used, bad, offset));
+                        return Ok(Some(offset));
+                    }
+                    let later = header.number.get() > self.end.entries;
+                    if later && after_rot.is_none() {
+                        after_rot = Some((offset, entry));
+                    }
+                    self.durable = self.durable.max(header.durable_offset.get());
+                }
+            }
+            offset = offset.saturating_add(ENTRY_ALIGN);
+        }
+        if (self.durable > bad || all_durable)
+            && let Some((offset, entry)) = after_rot
+        {
+            self.damage.push(Damage {
+                file: self.segment.name.clone(),
+                offset: u64::from(bad),
+                end: u64::from(offset),
+                what: fault.to_owned(),
+            });
+            self.end.crc = entry.header.previous_crc.get();
+            self.end.entries = entry.header.number.get();
+            return Ok(Some(offset));
+        }
+        self.torn_bytes = self.torn_bytes.saturating_add(used.saturating_sub(bad));
+        self.resume_at = presence_format::entry::align_up(used);
+        if all_durable && used > bad {
+            self.damage.push(Damage {
+                file: self.segment.name.clone(),
+                offset: u64::from(bad),
+                end: u64::from(used),
+                what: fault.to_owned(),
+            });
+        }
+        Ok(None)
+    }
+}
+
+/// Bytes in use between the unsound entry at `bad` and the one at `next`.
+fn used_before(used: u32, bad: u32, next: u32) -> u32 {
+    if used > next { next.saturating_sub(bad) } else { used.saturating_sub(bad) }
+}
+
+fn take_block(
+    streams: &mut BTreeMap<u32, ScannedStream>,
+    entry: &Entry,
+) -> presence_format::error::Result<()> {
+    let stream = streams.get_mut(&entry.header.stream.get());
+    let (Some(stream), Some(index)) = (stream, IndexEntry::of(entry)) else {
+        return Err(FormatError::corrupt(32, "block of an unknown stream"));
+    };
+    let ascends = stream.blocks.last().is_none_or(|last| {
+        last.end_sequence() <= index.first_sequence.get()
+            && last.last_ts.get() <= index.first_ts.get()
+    });
+    if !ascends {
+        return Err(FormatError::corrupt(40, "block out of order"));
+    }
+    stream.take_block(index);
+    Ok(())
+}
+
+fn take_frame(
+    streams: &mut BTreeMap<u32, ScannedStream>,
+    payload: &[u8],
+) -> presence_format::error::Result<()> {
+    let record_bytes = |stream| streams.get(&stream).map(|found| found.layout.record_bytes());
+    let mut sections = Vec::new();
+    let mut rest = payload;
+    while !rest.is_empty() {
+        let section;
+        (section, rest) = Section::decode(rest, record_bytes)?;
+        sections.push(section);
+    }
+    for section in sections {
+        if let Some(stream) = streams.get_mut(&section.stream) {
+            stream.take_section(&section);
+        }
+    }
+    Ok(())
+}
+
+/// A window of the file, moved along as the scan goes.
+#[derive(Debug)]
+struct Window {
+    segment: Arc<SegmentFile>,
+    start: u32,
+    bytes: Vec<u8>,
+}
+
+const WINDOW_BYTES: usize = 256 << 10;
+
+impl Window {
+    fn new(segment: Arc<SegmentFile>) -> Self {
+        Self { segment, start: 0, bytes: Vec::new() }
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+    }
+
+    /// Up to `len` bytes from `offset` on; fewer at the end of the file.
+    fn get(&mut self, offset: u32, len: usize) -> Result<&[u8]> {
+        let held = self.start as usize..self.start as usize + self.bytes.len();
+        let want = offset as usize..(offset as usize).saturating_add(len);
+        if !(held.contains(&want.start) && want.end <= held.end) {
+            self.fill(offset, len)?;
+        }
+        let from = (offset - self.start) as usize;
+        let to = from.saturating_add(len).min(self.bytes.len());
+        Ok(self.bytes.get(from..to).unwrap_or_default())
+    }
+
+    fn fill(&mut self, offset: u32, len: usize) -> Result<()> {
+        let name = &self.segment.name;
+        let file_bytes = self.segment.file.len().map_err(Error::io("measure", name))?;
+        let left = file_bytes.saturating_sub(u64::from(offset));
+        let want = len.max(WINDOW_BYTES).min(usize::try_from(left).unwrap_or(usize::MAX));
+        self.start = offset;
+        self.bytes.resize(want, 0);
+        let read = self
+            .segment
+            .file
+            .read_at(&mut self.bytes, u64::from(offset))
+            .map_err(Error::io("read", name))?;
+        self.bytes.truncate(read);
+        Ok(())
+    }
+}

@@ -1,0 +1,59 @@
+//! Every lock, atomic, thread and published pointer of the engine comes from here.
+//!
+//! Built with `--cfg loom`, the same names are a model checker's.
+//!
+//! # Invariants
+//! - `std::sync` and `std::thread` occur in this file only.
+//! - A lock poisoned by a panic elsewhere is entered all the same: what it guards is either
+//!   re-checked or marked unusable by the poison flag of the log.
+
+#[cfg(not(loom))]
+pub(crate) use std::sync::{Condvar, Mutex, MutexGuard};
+#[cfg(not(loom))]
+pub(crate) mod atomic {
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+}
+#[cfg(loom)]
+pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard};
+#[cfg(loom)]
+pub(crate) mod atomic {
+    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+}
+pub(crate) use std::sync::{Arc, OnceLock, PoisonError};
+pub(crate) use std::thread;
+
+/// Enters a lock whether or not a holder panicked.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A published immutable value: readers load it without a lock, writers replace it whole.
+#[derive(Debug)]
+pub(crate) struct Swap<T>(arc_swap::ArcSwap<T>);
+
+impl<T> Swap<T> {
+    /// Publishes `value`.
+    pub(crate) fn new(value: T) -> Self {
+        Self(arc_swap::ArcSwap::from_pointee(value))
+    }
+
+    /// The value as it is now. Wait-free; meant to be held briefly.
+    pub(crate) fn load(&self) -> arc_swap::Guard<Arc<T>> {
+        self.0.load()
+    }
+
+    /// The value as it is now, to keep.
+    pub(crate) fn load_full(&self) -> Arc<T> {
+        self.0.load_full()
+    }
+
+    /// Replaces the value by one made from it; `make` runs again where another replaced it first.
+    pub(crate) fn update(&self, mut make: impl FnMut(&T) -> T) {
+        self.0.rcu(|value| make(value));
+    }
+
+    /// Replaces the value.
+    pub(crate) fn store(&self, value: T) {
+        self.0.store(Arc::new(value));
+    }
+}

@@ -1,0 +1,111 @@
+//! Which of the segments in a directory count.
+//!
+//! A compaction replaces a range of log segments by one or more outputs. Its renames are not
+//! atomic together, so the outputs count only when all of them are there; until then the inputs
+//! do. Retention gives up all log segments below a number.
+//!
+//! # Invariants
+//! - Every log segment present is covered exactly once by what counts, or given up.
+//! - Nothing that is the only copy of something is ever called dead.
+
+use std::collections::BTreeMap;
+
+use presence_format::segment::SegmentHeader;
+
+/// One candidate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Candidate {
+    pub(crate) number: u32,
+    pub(crate) generation: u32,
+    pub(crate) log_first: u32,
+    pub(crate) log_last: u32,
+    pub(crate) part: u16,
+    pub(crate) parts: u16,
+}
+
+impl Candidate {
+    pub(crate) fn new(header: &SegmentHeader) -> Self {
+        Self {
+            number: header.segment.get(),
+            generation: header.generation.get(),
+            log_first: header.log_first.get(),
+            log_last: header.log_last.get(),
+            part: header.part.get(),
+            parts: header.parts.get(),
+        }
+    }
+
+    fn group(&self) -> (u32, u32, u32, u16) {
+        (self.generation, self.log_first, self.log_last, self.parts)
+    }
+
+    fn covers(&self, other: &Self) -> bool {
+        self.log_first <= other.log_first
+            && other.log_last <= self.log_last
+            && self.generation > other.generation
+    }
+}
+
+/// The numbers of the segments that count, in the order of the log, and of those that are dead.
+pub(crate) fn live(candidates: &[Candidate]) -> (Vec<u32>, Vec<u32>) {
+    let mut present: BTreeMap<_, Vec<&Candidate>> = BTreeMap::new();
+    for candidate in candidates {
+        present.entry(candidate.group()).or_default().push(candidate);
+    }
+    let whole = |candidate: &Candidate| {
+        let parts = present.get(&candidate.group()).map_or(0, Vec::len);
+        parts == usize::from(candidate.parts)
+    };
+    let replaced = |candidate: &Candidate| {
+        candidates.iter().any(|other| other.covers(candidate) && whole(other))
+    };
+    // An incomplete output is dead where everything that it stands for is there in other segments.
+    let redundant = |candidate: &Candidate| {
+        !whole(candidate)
+            && (candidate.log_first..=candidate.log_last).all(|log| {
+                candidates.iter().any(|other| {
+                    candidate.covers(other)
+                        && (other.log_first..=other.log_last).contains(&log)
+                        && whole(other)
+                })
+            })
+    };
+    let (mut dead, mut counting): (Vec<&Candidate>, Vec<&Candidate>) =
+        candidates.iter().partition(|candidate| replaced(candidate) || redundant(candidate));
+    counting.sort_by_key(|candidate| (candidate.log_first, candidate.part, candidate.number));
+    dead.sort_by_key(|candidate| candidate.number);
+    let numbers = |list: Vec<&Candidate>| list.iter().map(|candidate| candidate.number).collect();
+    (numbers(counting), numbers(dead))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn log(number: u32) -> Candidate {
+        Candidate { number, generation: 0, log_first: number, log_last: number, part: 0, parts: 1 }
+    }
+
+    fn output(number: u32, range: (u32, u32), generation: u32, part: u16, parts: u16) -> Candidate {
+        Candidate { number, generation, log_first: range.0, log_last: range.1, part, parts }
+    }
+
+    #[test]
+    fn outputs_count_when_all_are_there() {
+        let inputs = [log(1), log(2), log(3)];
+        assert_eq!(live(&inputs), (vec![1, 2, 3], vec![]));
+        let half = [log(1), log(2), log(3), output(4, (1, 2), 1, 0, 2)];
+        assert_eq!(live(&half), (vec![1, 2, 3], vec![4]));
+        let whole = [&half[..], &[output(5, (1, 2), 1, 1, 2)]].concat();
+        assert_eq!(live(&whole), (vec![4, 5, 3], vec![1, 2]));
+        assert_eq!(live(&whole[1..]), (vec![4, 5, 3], vec![2]));
+        // A part lost when the inputs are gone: the other is the only copy of what it holds.
+        assert_eq!(live(&[log(3), output(4, (1, 2), 1, 0, 2)]), (vec![4, 3], vec![]));
+    }
+
+    #[test]
+    fn a_compaction_of_compactions_replaces_them() {
+        let all = [output(4, (1, 2), 1, 0, 1), log(3), output(6, (1, 3), 2, 0, 1), log(5)];
+        assert_eq!(live(&all), (vec![6, 5], vec![3, 4]));
+    }
+}

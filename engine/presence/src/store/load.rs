@@ -1,0 +1,395 @@
+//! Loads a directory of segments: which count, what they hold, and what is missing.
+//!
+//! # Invariants
+//! - Sealed segments cost their header, footer and index; blocks are not read. Only a segment
+//!   without a sound footer is read entry by entry.
+//! - Nothing is changed on disk here: that is recovery's part, and a writer's alone.
+//! - What one segment's damage hides is reported; the others load all the same.
+
+use std::collections::BTreeMap;
+
+use presence_format::catalog::{Catalog, StreamEntry};
+use presence_format::checksum::PayloadChecks;
+use presence_format::entry::{Entry, EntryKind};
+use presence_format::index::Index;
+use presence_format::segment::{DatabaseId, Footer};
+
+use super::live::{Candidate, live};
+use super::report::RecoveryReport;
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::segment::{Damage, Scanner, SegmentFile, segment_number};
+use crate::shim::Arc;
+
+/// Loads a directory, and loads it again as it grows.
+#[derive(Debug)]
+pub(crate) struct Loader {
+    device: Arc<dyn Device>,
+    may_map: bool,
+    database: Option<DatabaseId>,
+    /// Segments that need not be read again.
+    known: BTreeMap<u32, Known>,
+    /// Whether a writer may be at work: unsound ends are "not yet", not torn.
+    following: bool,
+    /// Highest number in a file name, sound or not: it is never used again.
+    highest_name: u32,
+}
+
+#[derive(Debug)]
+enum Known {
+    Sealed(Arc<SealedSegment>),
+    Open(Box<Scanner>, Arc<SegmentFile>),
+}
+
+/// A segment with a sound footer and index.
+#[derive(Debug)]
+pub(crate) struct SealedSegment {
+    pub(crate) file: Arc<SegmentFile>,
+    pub(crate) footer: Footer,
+    pub(crate) index: Index,
+}
+
+/// One segment as loaded.
+#[derive(Debug)]
+pub(crate) enum LoadedSegment<'a> {
+    Sealed(&'a Arc<SealedSegment>),
+    Open(&'a Scanner, &'a Arc<SegmentFile>),
+}
+
+impl LoadedSegment<'_> {
+    pub(crate) fn file(&self) -> &Arc<SegmentFile> {
+        match self {
+            Self::Sealed(sealed) => &sealed.file,
+            Self::Open(_, file) => file,
+        }
+    }
+
+    /// What the segment says of streams at its end.
+    pub(crate) fn catalog(&self) -> Box<dyn Iterator<Item = &StreamEntry> + '_> {
+        match self {
+            Self::Sealed(sealed) => Box::new(sealed.index.catalog.streams.iter()),
+            Self::Open(scanner, _) => Box::new(scanner.catalog.values()),
+        }
+    }
+
+    fn retained_from(&self) -> u32 {
+        match self {
+            Self::Sealed(sealed) => sealed.index.catalog.retained_from,
+            Self::Open(scanner, _) => scanner.retained_from,
+        }
+    }
+
+    /// Where the last log segment it stands for ended, and the chain there.
+    pub(crate) fn log_end(&self) -> (u32, u32) {
+        match self {
+            Self::Sealed(sealed) => (sealed.footer.log_end.get(), sealed.footer.log_crc.get()),
+            Self::Open(scanner, _) => (scanner.end.offset, scanner.end.crc),
+        }
+    }
+}
+
+/// What a directory holds.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) database: DatabaseId,
+    /// Numbers of the segments that count, in the order of the log.
+    pub(crate) order: Vec<u32>,
+    pub(crate) retained_from: u32,
+    pub(crate) next_segment: u32,
+    pub(crate) report: RecoveryReport,
+    /// Files that a writer may remove: superseded, given up, or never published.
+    pub(crate) dead: Vec<String>,
+}
+
+impl Loader {
+    /// A loader for `device`. `following` tells that a writer may be at work.
+    pub(crate) fn new(device: Arc<dyn Device>, may_map: bool, following: bool) -> Self {
+        Self { device, may_map, database: None, known: BTreeMap::new(), following, highest_name: 0 }
+    }
+
+    /// The segment with this number.
+    pub(crate) fn segment(&self, number: u32) -> Option<LoadedSegment<'_>> {
+        self.known.get(&number).map(|known| match known {
+            Known::Sealed(sealed) => LoadedSegment::Sealed(sealed),
+            Known::Open(scanner, file) => LoadedSegment::Open(scanner, file),
+        })
+    }
+
+    /// Takes the scan of a segment out, to go on writing it.
+    pub(crate) fn take_open(&mut self, number: u32) -> Option<(Box<Scanner>, Arc<SegmentFile>)> {
+        match self.known.remove(&number)? {
+            Known::Open(scanner, file) => Some((scanner, file)),
+            sealed @ Known::Sealed(_) => {
+                self.known.insert(number, sealed);
+                None
+            }
+        }
+    }
+
+    /// Reads the directory.
+    ///
+    /// # Errors
+    /// `NotADatabase` where no segment's header can be read, `Incompatible` for a newer format,
+    /// `Io`. Damage is reported, not an error.
+    pub(crate) fn load(&mut self) -> Result<Loaded> {
+        let mut report = RecoveryReport::default();
+        let mut dead = Vec::new();
+        let files = self.open_files(&mut report, &mut dead)?;
+        let database = self.choose_database(&files)?;
+        let mut candidates = Vec::new();
+        let mut by_number = BTreeMap::new();
+        for file in files {
+            if DatabaseId(file.header.database) != database {
+                report.damage.push(whole_file(&file.name, "a segment of another database"));
+                continue;
+            }
+            candidates.push(Candidate::new(&file.header));
+            by_number.insert(file.number(), file);
+        }
+        let in_headers = candidates.iter().map(|c| c.number.max(c.log_last)).max().unwrap_or(0);
+        let next_segment = in_headers.max(self.highest_name).saturating_add(1);
+        let (mut order, superseded) = live(&candidates);
+        let mut names = |numbers: &[u32]| {
+            let names = numbers.iter().filter_map(|number| by_number.get(number));
+            dead.extend(names.map(|file| file.name.clone()));
+        };
+        names(&superseded);
+        let last_log = candidates.iter().filter(|c| c.generation == 0).map(|c| c.number).max();
+        for &number in &order {
+            if let Some(file) = by_number.get(&number) {
+                self.load_segment(file, Some(number) == last_log, &mut report)?;
+            }
+        }
+        order.retain(|number| self.known.contains_key(number));
+        let retained_from = order
+            .iter()
+            .filter_map(|&number| self.segment(number))
+            .map(|segment| segment.retained_from())
+            .max()
+            .unwrap_or(0);
+        let given_up = |number: &u32| {
+            by_number.get(number).is_some_and(|f| f.header.log_last.get() < retained_from)
+        };
+        let gone: Vec<u32> = order.iter().copied().filter(given_up).collect();
+        names(&gone);
+        order.retain(|number| !given_up(number));
+        self.known.retain(|number, _| order.contains(number));
+        self.check_chain(&order, retained_from, &mut report);
+        report.segments = order.len();
+        Ok(Loaded { database, order, retained_from, next_segment, report, dead })
+    }
+
+    fn open_files(
+        &mut self,
+        report: &mut RecoveryReport,
+        dead: &mut Vec<String>,
+    ) -> Result<Vec<Arc<SegmentFile>>> {
+        let entries = self.device.list().map_err(Error::io("list", &self.device.describe()))?;
+        let mut files = Vec::new();
+        let mut newer = None;
+        for entry in entries {
+            let name = entry.name;
+            let Some(number) = segment_number(&name) else {
+                let temporary = name.strip_prefix(".tmp-").is_some_and(|rest| rest.len() == 32);
+                if temporary && entry.regular {
+                    dead.push(name);
+                } else if name != "LOCK" {
+                    report.ignored.push(name);
+                }
+                continue;
+            };
+            self.highest_name = self.highest_name.max(number);
+            if !entry.regular {
+                report.damage.push(whole_file(&name, "not a regular file"));
+                continue;
+            }
+            match self.known.get(&number) {
+                Some(Known::Sealed(sealed)) => files.push(Arc::clone(&sealed.file)),
+                Some(Known::Open(_, file)) => files.push(Arc::clone(file)),
+                None => match SegmentFile::open(&*self.device, &name, self.may_map) {
+                    Ok(file) => files.push(Arc::new(file)),
+                    Err(Error::Corrupt { what, .. }) => {
+                        report.damage.push(whole_file(&name, &what));
+                    }
+                    Err(error @ Error::Incompatible { .. }) => newer = Some(error),
+                    // Retention may have removed it between the listing and now.
+                    Err(Error::Io { source, .. })
+                        if source.kind() == std::io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(error),
+                },
+            }
+        }
+        if let Some(error) = newer {
+            return Err(error);
+        }
+        files.sort_by_key(|file| file.number());
+        Ok(files)
+    }
+
+    /// The id that most segments name; of equally many the one with the lowest number.
+    fn choose_database(&mut self, files: &[Arc<SegmentFile>]) -> Result<DatabaseId> {
+        if let Some(database) = self.database {
+            return Ok(database);
+        }
+        let mut counts: Vec<(DatabaseId, usize)> = Vec::new();
+        for file in files {
+            let id = DatabaseId(file.header.database);
+            match counts.iter_mut().find(|(other, _)| *other == id) {
+                Some((_, count)) => *count += 1,
+                None => counts.push((id, 1)),
+            }
+        }
+        let most = counts.iter().map(|(_, count)| *count).max();
+        let chosen = counts.iter().find(|(_, count)| Some(*count) == most);
+        match chosen {
+            Some((id, _)) => {
+                self.database = Some(*id);
+                Ok(*id)
+            }
+            None => Err(Error::NotADatabase {
+                path: self.device.describe(),
+                what: "it holds no readable segment (seg-*.presence)".to_owned(),
+            }),
+        }
+    }
+
+    fn load_segment(
+        &mut self,
+        file: &Arc<SegmentFile>,
+        is_last: bool,
+        report: &mut RecoveryReport,
+    ) -> Result<()> {
+        let number = file.number();
+        if matches!(self.known.get(&number), Some(Known::Sealed(_))) {
+            return Ok(());
+        }
+        match read_sealed(file) {
+            Ok(sealed) => {
+                file.set_sealed();
+                self.known.insert(number, Known::Sealed(Arc::new(sealed)));
+                return Ok(());
+            }
+            Err(Error::Corrupt { what, offset, .. }) => {
+                if !is_last {
+                    report.damage.push(Damage {
+                        file: file.name.clone(),
+                        offset,
+                        end: offset,
+                        what: format!("{what}; the segment was read entry by entry"),
+                    });
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        let mut scanner = match self.known.remove(&number) {
+            Some(Known::Open(scanner, _)) => scanner,
+            _ => Box::new(Scanner::new(Arc::clone(file))),
+        };
+        if self.following && is_last {
+            scanner.follow()?;
+        } else {
+            scanner.recover(!is_last)?;
+        }
+        report.scanned.push(file.name.clone());
+        report.scanned_bytes += u64::from(scanner.end.offset);
+        report.damage.extend(scanner.damage.iter().cloned());
+        if scanner.torn_bytes > 0 && is_last {
+            report.torn.push(super::report::Torn {
+                file: file.name.clone(),
+                offset: u64::from(scanner.end.offset),
+                bytes: u64::from(scanner.torn_bytes),
+            });
+        }
+        self.known.insert(number, Known::Open(scanner, Arc::clone(file)));
+        Ok(())
+    }
+
+    /// Reports where a segment does not follow the one before it.
+    fn check_chain(&self, order: &[u32], retained_from: u32, report: &mut RecoveryReport) {
+        let mut previous: Option<(u32, (u32, u32))> = None;
+        for segment in order.iter().filter_map(|&number| self.segment(number)) {
+            let header = &segment.file().header;
+            if header.part.get() > 0 {
+                continue;
+            }
+            let claimed = header.previous_segment.get();
+            let what = match previous {
+                Some((number, _)) if claimed != number => Some(format!(
+                    "it follows segment {claimed}, but the one before it here is {number}"
+                )),
+                Some((_, end)) if end != (header.previous_end.get(), header.previous_crc.get()) => {
+                    Some(format!("segment {claimed} is not the file that it followed"))
+                }
+                None if claimed != 0 && claimed >= retained_from.max(1) => {
+                    Some(format!("it follows segment {claimed}, which is missing"))
+                }
+                _ => None,
+            };
+            if let Some(what) = what {
+                report.damage.push(Damage {
+                    file: segment.file().name.clone(),
+                    offset: 52,
+                    end: 64,
+                    what,
+                });
+            }
+            previous = Some((header.log_last.get(), segment.log_end()));
+        }
+    }
+}
+
+fn whole_file(name: &str, what: &str) -> Damage {
+    Damage { file: name.to_owned(), offset: 0, end: u64::MAX, what: what.to_owned() }
+}
+
+/// Reads footer and index; `Corrupt` where the segment is not sealed or they are not sound.
+pub(crate) fn read_sealed(file: &Arc<SegmentFile>) -> Result<SealedSegment> {
+    let name = &file.name;
+    let len = file.file.len().map_err(Error::io("measure", name))?;
+    let at = len.saturating_sub(Footer::BYTES as u64);
+    let footer_offset = u32::try_from(at).map_err(|_| Error::Corrupt {
+        file: name.clone(),
+        offset: at,
+        what: "larger than a segment can be".to_owned(),
+        affected: None,
+    })?;
+    let mut bytes = [0; Footer::BYTES];
+    file.read(&mut bytes, footer_offset)?;
+    let footer = Footer::decode(&bytes, file.place(), len).map_err(Error::format(name, at))?;
+    let index_offset = footer.index_offset.get();
+    let mut stored = vec![0; (footer_offset - index_offset) as usize];
+    file.read(&mut stored, index_offset)?;
+    let fault = || Error::format(name, u64::from(index_offset));
+    let entry = Entry::parse(&stored, file.place(), index_offset).map_err(fault())?;
+    let header_bytes = entry.kind.header_bytes() as usize;
+    let payload_bytes = entry.header.payload_bytes.get() as usize;
+    let payload = stored.get(header_bytes..header_bytes.saturating_add(payload_bytes));
+    let table = stored.get(
+        header_bytes.saturating_add(payload_bytes)
+            ..header_bytes.saturating_add(entry.stored_bytes() as usize),
+    );
+    let (Some(payload), Some(table), EntryKind::Index) = (payload, table, entry.kind) else {
+        let error = presence_format::FormatError::corrupt(0, "no index where the footer says");
+        return Err(fault()(error));
+    };
+    if entry.header.previous_crc != footer.data_crc {
+        let error = presence_format::FormatError::corrupt(56, "index of other data");
+        return Err(fault()(error));
+    }
+    PayloadChecks::new(entry.header.payload_bytes.get(), entry.header.payload_crc.get(), table)
+        .and_then(|checks| checks.check(payload))
+        .map_err(fault())?;
+    let index = Index::decode(payload, index_offset).map_err(fault())?;
+    Ok(SealedSegment { file: Arc::clone(file), footer, index })
+}
+
+/// The newest word on every stream, over the segments `order`.
+pub(crate) fn merged_catalog(loader: &Loader, order: &[u32]) -> Catalog {
+    let mut streams: BTreeMap<u32, StreamEntry> = BTreeMap::new();
+    for segment in order.iter().filter_map(|&number| loader.segment(number)) {
+        for stream in segment.catalog() {
+            streams.insert(stream.id, stream.clone());
+        }
+    }
+    Catalog { retained_from: 0, streams: streams.into_values().collect() }
+}

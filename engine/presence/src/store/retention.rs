@@ -1,0 +1,133 @@
+//! Retention: whole old segments are given up.
+//!
+//! # Invariants
+//! - What is to go is written to the log and synced before the first file is removed, so after a
+//!   crash nobody takes the missing files for a loss.
+//! - Readers keep what their snapshots hold: files are unlinked, never shortened.
+//! - The active segment is never given up.
+
+use presence_format::TimeUnit;
+
+use super::core::{Core, LiveSegment};
+use super::database::Database;
+use crate::error::{Error, Result};
+use crate::segment::SegmentFile;
+use crate::shim::{Arc, lock};
+
+/// What to keep.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Retention {
+    /// Give up segments whose newest record, of every stream, lies before this many microseconds
+    /// since 1970. Timestamps in nanoseconds are compared in microseconds.
+    pub before_us: Option<i64>,
+    /// Give up the oldest segments until the rest is at most so many bytes.
+    pub bytes_max: Option<u64>,
+}
+
+impl Retention {
+    /// Keep what is not older than `before_us`.
+    pub fn before_us(before_us: i64) -> Self {
+        Self { before_us: Some(before_us), ..Self::default() }
+    }
+
+    /// Keep at most `bytes`.
+    pub fn bytes_max(bytes: u64) -> Self {
+        Self { bytes_max: Some(bytes), ..Self::default() }
+    }
+}
+
+/// What retention gave up.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Retained {
+    /// Files removed.
+    pub files: Vec<String>,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Records in them.
+    pub records: u64,
+}
+
+impl Database {
+    /// Gives up the oldest segments by age and by size; what either rule names goes.
+    ///
+    /// # Errors
+    /// [`Error::ReadOnly`], and failures of write, sync or removal.
+    pub fn retain(&self, retention: Retention) -> Result<Retained> {
+        let core = self.core();
+        let log = core.log()?;
+        let _one_at_a_time = lock(&core.maintenance);
+        let segments = core.segments.load_full();
+        let total: u64 = segments.iter().map(bytes_of).sum();
+        let mut left = total + log.active().map_or(0, |(file, _)| file.file.len().unwrap_or(0));
+        let mut gone: Vec<LiveSegment> = Vec::new();
+        for group in segments.chunk_by(|a, b| log_last(a) == log_last(b)) {
+            let old = retention.before_us.is_some_and(|before| {
+                group.iter().all(|segment| ends_before(core, segment, before))
+            });
+            let large = retention.bytes_max.is_some_and(|max| left > max);
+            if !old && !large {
+                break;
+            }
+            left = left.saturating_sub(group.iter().map(bytes_of).sum());
+            gone.extend_from_slice(group);
+        }
+        let Some(last) = gone.last() else { return Ok(Retained::default()) };
+        log.give_up_below(core, log_last(last) + 1)?;
+        let retained = Retained {
+            files: gone.iter().map(|segment| segment.file.name.clone()).collect(),
+            bytes: gone.iter().map(bytes_of).sum(),
+            records: gone.iter().map(|segment| segment.records).sum(),
+        };
+        forget(core, &gone);
+        remove(core, &gone)?;
+        Ok(retained)
+    }
+}
+
+fn log_last(segment: &LiveSegment) -> u32 {
+    segment.file.header.log_last.get()
+}
+
+fn bytes_of(segment: &LiveSegment) -> u64 {
+    segment.file.file.len().unwrap_or(0)
+}
+
+/// Whether every record of `segment` lies before `before_us`.
+fn ends_before(core: &Core, segment: &LiveSegment, before_us: i64) -> bool {
+    let table = core.streams.load();
+    table.by_id.values().all(|stream| {
+        let per_us = match stream.schema.time_unit() {
+            TimeUnit::Us => 1,
+            TimeUnit::Ns => 1000,
+        };
+        let view = stream.view.load();
+        let in_segment = view.runs().iter().filter(|run| Arc::ptr_eq(&run.segment, &segment.file));
+        let last = in_segment.map(|run| run.last_ts()).max();
+        last.is_none_or(|last| last.div_euclid(per_us) < before_us)
+    })
+}
+
+/// Takes segments out of the views.
+fn forget(core: &Core, gone: &[LiveSegment]) {
+    let is_gone =
+        |file: &Arc<SegmentFile>| gone.iter().any(|segment| Arc::ptr_eq(&segment.file, file));
+    for stream in core.streams.load().by_id.values() {
+        stream.view.update(|view| {
+            let runs = view.runs().iter().filter(|run| !is_gone(&run.segment)).cloned().collect();
+            view.with_runs(runs)
+        });
+    }
+    core.segments.update(|segments| {
+        segments.iter().filter(|segment| !is_gone(&segment.file)).cloned().collect()
+    });
+}
+
+/// Removes the files of segments that nothing refers to any more.
+pub(crate) fn remove(core: &Core, gone: &[LiveSegment]) -> Result<()> {
+    for segment in gone {
+        let name = &segment.file.name;
+        core.device.unlink(name).map_err(Error::io("remove", name))?;
+    }
+    core.device.sync_directory().map_err(Error::io("sync", &core.path))
+}

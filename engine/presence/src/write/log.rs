@@ -1,0 +1,611 @@
+//! The log: the active segment, and the way of frozen blocks and frames into it.
+//!
+//! # Invariants
+//! - Blocks of a stream are written in order, and a frame for its open block only after them.
+//! - The records of a sealed segment are all in its blocks: sealing writes what open blocks hold.
+//!   Views then read those records from disk and skip them in memory, so none is seen twice.
+//! - A segment is made only after the one before is sealed and durable: at most one is unsealed.
+
+use std::collections::BTreeMap;
+
+use presence_format::caps::{PAYLOAD_BYTES_MAX, SEGMENT_BYTES_MAX};
+use presence_format::catalog::{Catalog, StreamEntry};
+use presence_format::entry::EntryKind;
+use presence_format::frame;
+use presence_format::index::IndexEntry;
+use presence_format::segment::SegmentHeader;
+
+use super::sync::{GroupSync, Position};
+use crate::error::{Error, Result};
+use crate::options::{Level, Watermark};
+use crate::read::run::Run;
+use crate::read::view::StreamView;
+use crate::segment::{BlockParts, End, SegmentFile, SegmentWriter};
+use crate::shim::atomic::{AtomicUsize, Ordering};
+use crate::shim::{Arc, Condvar, Mutex, MutexGuard, lock};
+use crate::store::core::{Core, LiveSegment};
+use crate::store::stream_state::StreamState;
+use crate::tail::TailPart;
+
+/// Blocks in one run of the active segment before the next run begins.
+const RUN_BLOCKS_MAX: usize = 256;
+/// Space reserved ahead of durable commits.
+const RESERVE_BYTES: u32 = 1 << 20;
+
+/// The writing half of a database.
+#[derive(Debug)]
+pub(crate) struct Log {
+    state: Mutex<State>,
+    pub(crate) sync: GroupSync,
+    /// Bytes of frozen blocks not yet written.
+    frozen_bytes: AtomicUsize,
+    /// Signals work to the log's thread, and room to waiting writers.
+    pub(crate) signal: Mutex<Signal>,
+    pub(crate) work: Condvar,
+    pub(crate) room: Condvar,
+    pub(crate) stopping: Condvar,
+}
+
+/// What the threads tell each other.
+#[derive(Debug, Default)]
+pub(crate) struct Signal {
+    pub(crate) frozen: bool,
+    pub(crate) stop: bool,
+}
+
+#[derive(Debug)]
+struct State {
+    active: Option<SegmentWriter>,
+    /// The last segment before the active one, for the chain.
+    previous: Option<(u32, End)>,
+    next_segment: u32,
+    retained_from: u32,
+    recording: Vec<Recording>,
+    frame: Vec<u8>,
+    reserved: u32,
+    /// The last entry was a mark, which needs no sync and no mark of its own.
+    marked: bool,
+    /// End of the last entry that was no mark.
+    written: Position,
+    /// The writer's lock on the directory, held until the log is closed.
+    guard: Option<Box<dyn crate::device::LockGuard>>,
+}
+
+#[derive(Debug)]
+struct Recording {
+    stream: Arc<StreamState>,
+    /// Sequence up to which records are in blocks.
+    blocked: u64,
+    /// Timestamp of the last of them.
+    blocked_ts: Option<i64>,
+}
+
+impl Recording {
+    /// Writes the records of a part in memory that no block holds yet, and publishes the block.
+    fn write(&mut self, active: &mut SegmentWriter, part: &TailPart, log: &Log) -> Result<()> {
+        let part = part.after_sequence(self.blocked);
+        let records = part.len();
+        if records == 0 {
+            return Ok(());
+        }
+        let stream = &self.stream;
+        let lanes: Vec<&[u8]> = stream
+            .layout
+            .lanes()
+            .iter()
+            .enumerate()
+            .map(|(lane, shape)| {
+                part.lane(lane).get(..records * shape.value_bytes).unwrap_or_default()
+            })
+            .collect();
+        let entry = active.block(&BlockParts {
+            stream: stream.id,
+            layout: &stream.layout,
+            compression: stream.schema.compression(),
+            first_sequence: part.first_sequence(),
+            records,
+            lanes: &lanes,
+        })?;
+        self.blocked = entry.end_sequence();
+        self.blocked_ts = Some(entry.last_ts.get());
+        stream.logged.fetch_max(self.blocked, Ordering::AcqRel);
+        let mut done_bytes = 0;
+        stream.view.update(|view| {
+            let (view, done) = with_block(view, &active.segment, &entry);
+            done_bytes = done;
+            view
+        });
+        log.frozen_bytes.fetch_sub(done_bytes, Ordering::AcqRel);
+        let _signal = lock(&log.signal);
+        log.room.notify_all();
+        Ok(())
+    }
+}
+
+/// Where a log goes on: what opening found.
+#[derive(Debug, Default)]
+pub(crate) struct LogStart {
+    pub(crate) active: Option<SegmentWriter>,
+    pub(crate) previous: Option<(u32, End)>,
+    pub(crate) next_segment: u32,
+    pub(crate) retained_from: u32,
+    pub(crate) lock: Option<Box<dyn crate::device::LockGuard>>,
+}
+
+impl Log {
+    /// A log that goes on where opening left off; everything so far is durable.
+    pub(crate) fn new(start: LogStart) -> Self {
+        let written = match (&start.active, &start.previous) {
+            (Some(active), _) => {
+                Position { segment: active.segment.number(), offset: active.end().offset }
+            }
+            (None, Some((segment, end))) => Position { segment: *segment, offset: end.offset },
+            (None, None) => Position::default(),
+        };
+        Self {
+            state: Mutex::new(State {
+                active: start.active,
+                previous: start.previous,
+                next_segment: start.next_segment,
+                retained_from: start.retained_from,
+                recording: Vec::new(),
+                frame: Vec::new(),
+                reserved: 0,
+                marked: false,
+                written,
+                guard: start.lock,
+            }),
+            sync: GroupSync::new(written),
+            frozen_bytes: AtomicUsize::new(0),
+            signal: Mutex::default(),
+            work: Condvar::new(),
+            room: Condvar::new(),
+            stopping: Condvar::new(),
+        }
+    }
+
+    /// Records of `stream` are to be logged from now on.
+    pub(crate) fn record(&self, stream: &Arc<StreamState>) {
+        let mut state = lock(&self.state);
+        if state.recording.iter().any(|recording| recording.stream.id == stream.id) {
+            return;
+        }
+        state.recording.push(Recording {
+            stream: Arc::clone(stream),
+            blocked: stream.logged.load(Ordering::Acquire),
+            blocked_ts: stream.last_ts(),
+        });
+    }
+
+    /// Wakes every thread that waits, to look at the poison flag.
+    pub(crate) fn wake_all(&self) {
+        self.sync.wake_all();
+        let _signal = lock(&self.signal);
+        self.work.notify_all();
+        self.room.notify_all();
+        self.stopping.notify_all();
+    }
+
+    /// Counts the `bytes` of a block while `freeze` puts it into the view, unless it tells that all
+    /// of it is on disk already; then tells the log's thread.
+    pub(crate) fn freeze(&self, bytes: usize, freeze: impl FnOnce() -> bool) {
+        self.frozen_bytes.fetch_add(bytes, Ordering::AcqRel);
+        if !freeze() {
+            self.frozen_bytes.fetch_sub(bytes, Ordering::AcqRel);
+            return;
+        }
+        lock(&self.signal).frozen = true;
+        self.work.notify_one();
+    }
+
+    /// Bytes of frozen blocks not yet written.
+    pub(crate) fn frozen_bytes(&self) -> usize {
+        self.frozen_bytes.load(Ordering::Acquire)
+    }
+
+    /// Writes frozen blocks. For the log's thread, and for writers without one.
+    pub(crate) fn write_blocks(&self, core: &Core) -> Result<()> {
+        let mut state = self.enter(core)?;
+        state.write_blocks(core, self).map_err(|error| core.poison(error))
+    }
+
+    fn enter(&self, core: &Core) -> Result<MutexGuard<'_, State>> {
+        let state = lock(&self.state);
+        core.check_writable()?;
+        Ok(state)
+    }
+
+    /// Brings everything appended before the call to `level`.
+    pub(crate) fn flush(&self, core: &Core, level: Level) -> Result<Watermark> {
+        core.check_writable()?;
+        let mut state = self.enter(core)?;
+        if level > Level::Memory {
+            state
+                .write_all(core, self, level == Level::Disk)
+                .map_err(|error| core.poison(error))?;
+        }
+        let position = state.written;
+        drop(state);
+        if level == Level::Disk {
+            self.sync_to(core, position)?;
+        }
+        Ok(Watermark { level, segment: position.segment, offset: position.offset })
+    }
+
+    /// Returns once everything up to `position` is on the medium.
+    pub(crate) fn sync_to(&self, core: &Core, position: Position) -> Result<()> {
+        let capture = || self.capture(core);
+        let sync = |file: &SegmentFile, position: Position| {
+            file.file
+                .sync()
+                .map_err(Error::io("sync", &file.name))
+                .map_err(|error| core.poison(error))?;
+            self.mark_durable(core, position);
+            Ok(())
+        };
+        self.sync.wait(position, capture, sync, || core.check_writable())
+    }
+
+    /// The file to sync, and what its sync will make durable.
+    fn capture(&self, core: &Core) -> Result<(Arc<SegmentFile>, Position)> {
+        let state = self.enter(core)?;
+        for recording in &state.recording {
+            let stream = &recording.stream;
+            stream.syncing.store(stream.logged.load(Ordering::Acquire), Ordering::Release);
+        }
+        let active = state.active.as_ref().ok_or(Error::Closed)?;
+        let offset = active.end().offset;
+        Ok((Arc::clone(&active.segment), Position { segment: active.segment.number(), offset }))
+    }
+
+    fn mark_durable(&self, _: &Core, position: Position) {
+        let mut state = lock(&self.state);
+        if let Some(active) = &mut state.active
+            && active.segment.number() == position.segment
+        {
+            active.durable = active.durable.max(position.offset);
+        }
+        for recording in &state.recording {
+            let stream = &recording.stream;
+            let synced = stream.syncing.load(Ordering::Acquire);
+            stream.durable.fetch_max(synced, Ordering::AcqRel);
+        }
+    }
+
+    /// What was written since the last sync, if anything but a mark.
+    pub(crate) fn unsynced(&self) -> Option<Position> {
+        let written = lock(&self.state).written;
+        (written > self.sync.durable()).then_some(written)
+    }
+
+    /// The regular flush: hands everything to the kernel. Where there is nothing, and all is
+    /// durable, writes a mark that says so, once.
+    pub(crate) fn tick(&self, core: &Core) -> Result<()> {
+        let mut state = self.enter(core)?;
+        let before = state.written;
+        state.write_all(core, self, false).map_err(|error| core.poison(error))?;
+        if state.written == before && !state.marked && self.sync.durable() == state.written {
+            state.mark().map_err(|error| core.poison(error))?;
+        }
+        Ok(())
+    }
+
+    /// Adds a stream, known by its catalog entry from now on.
+    pub(crate) fn add_catalog(&self, core: &Core, catalog: Catalog) -> Result<()> {
+        let mut state = self.enter(core)?;
+        state.catalog(core, self, catalog).map_err(|error| core.poison(error))
+    }
+
+    /// Everything below log segment `retained_from` is given up, durably.
+    pub(crate) fn give_up_below(&self, core: &Core, retained_from: u32) -> Result<()> {
+        let mut state = self.enter(core)?;
+        let retained_from = retained_from.max(state.retained_from);
+        state
+            .catalog(core, self, Catalog { retained_from, streams: Vec::new() })
+            .map_err(|error| core.poison(error))?;
+        state.retained_from = retained_from;
+        let position = state.written;
+        drop(state);
+        self.sync_to(core, position)
+    }
+
+    /// Seals the active segment and begins none: a roll that waits for the next write.
+    pub(crate) fn seal(&self, core: &Core) -> Result<()> {
+        let mut state = self.enter(core)?;
+        let sealed = state.write_blocks(core, self).and_then(|()| state.seal(core, self));
+        sealed.map_err(|error| core.poison(error))
+    }
+
+    /// Gives up the writer's lock on the directory.
+    pub(crate) fn release(&self) {
+        lock(&self.state).guard = None;
+    }
+
+    /// A segment number that nobody else will get.
+    pub(crate) fn take_number(&self) -> u32 {
+        let mut state = lock(&self.state);
+        let number = state.next_segment;
+        state.next_segment = state.next_segment.saturating_add(1);
+        number
+    }
+
+    /// The active segment's file and the end of its entries.
+    pub(crate) fn active(&self) -> Option<(Arc<SegmentFile>, u32)> {
+        let state = lock(&self.state);
+        state.active.as_ref().map(|active| (Arc::clone(&active.segment), active.end().offset))
+    }
+}
+
+impl State {
+    /// The active segment with room for `bytes` more; rolls, or begins one, where needed.
+    fn with_room(&mut self, core: &Core, log: &Log, bytes: u32) -> Result<&mut SegmentWriter> {
+        let limit = core.options.segment_bytes.min(SEGMENT_BYTES_MAX / 2);
+        let full = self.active.as_ref().is_some_and(|active| {
+            let end = active.end();
+            // The first entry is the catalog: a segment takes at least one more, however large.
+            end.entries > 1 && end.offset.saturating_add(bytes) > limit
+        });
+        if full {
+            self.seal(core, log)?;
+        }
+        if self.active.is_none() {
+            self.active = Some(self.begin(core)?);
+            self.reserved = 0;
+        }
+        self.active.as_mut().ok_or(Error::Closed)
+    }
+
+    fn begin(&mut self, core: &Core) -> Result<SegmentWriter> {
+        let number = self.next_segment;
+        self.next_segment = number.checked_add(1).ok_or_else(|| {
+            Error::invalid(
+                "the database has used up all segment numbers; salvage it into a new one",
+            )
+        })?;
+        let mut header = SegmentHeader::first(core.database, number, core.device.now_unix_us());
+        if let Some((segment, end)) = self.previous {
+            header.previous_segment = segment.into();
+            header.previous_end = end.offset.into();
+            header.previous_crc = end.crc.into();
+        }
+        let catalog = self.whole_catalog(core);
+        SegmentWriter::create(&*core.device, header, &catalog, core.options.map)
+    }
+
+    /// Every stream, with what is in blocks so far.
+    fn whole_catalog(&self, core: &Core) -> Catalog {
+        let recording: BTreeMap<u32, (u64, Option<i64>)> =
+            self.recording.iter().map(|r| (r.stream.id, (r.blocked, r.blocked_ts))).collect();
+        let table = core.streams.load();
+        let streams = table
+            .by_id
+            .values()
+            .map(|stream| {
+                let idle = || (stream.logged.load(Ordering::Acquire), stream.last_ts());
+                let (sequence, last_ts) = recording.get(&stream.id).copied().unwrap_or_else(idle);
+                catalog_entry(stream, sequence, last_ts)
+            })
+            .collect();
+        Catalog { retained_from: self.retained_from, streams }
+    }
+
+    fn note_written(&mut self) {
+        if let Some(active) = &self.active {
+            self.written =
+                Position { segment: active.segment.number(), offset: active.end().offset };
+            self.marked = false;
+        }
+    }
+
+    fn write_blocks(&mut self, core: &Core, log: &Log) -> Result<()> {
+        for index in 0..self.recording.len() {
+            self.write_frozen(core, log, index)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the frozen blocks of one stream; returns its open part as it was after the last.
+    fn write_frozen(&mut self, core: &Core, log: &Log, index: usize) -> Result<Option<TailPart>> {
+        loop {
+            let Some(recording) = self.recording.get(index) else { return Ok(None) };
+            let view = recording.stream.view.load_full();
+            let Some(part) = view.frozen.first() else { return Ok(view.open.clone()) };
+            self.write_part(core, log, index, part)?;
+        }
+    }
+
+    /// Writes the records of a frozen part as a block.
+    fn write_part(&mut self, core: &Core, log: &Log, index: usize, part: &TailPart) -> Result<()> {
+        let Some(recording) = self.recording.get(index) else { return Ok(()) };
+        let decoded_bytes = recording.stream.layout.decoded_bytes(part.len());
+        let payload_bytes = decoded_bytes.min(PAYLOAD_BYTES_MAX as usize) as u32;
+        // A roll seals what is in memory, this part too: how much is left shows afterwards only.
+        self.with_room(core, log, SegmentWriter::entry_bytes(EntryKind::Block, payload_bytes))?;
+        let (Some(active), Some(recording)) = (&mut self.active, self.recording.get_mut(index))
+        else {
+            return Err(Error::Closed);
+        };
+        recording.write(active, part, log)?;
+        self.note_written();
+        Ok(())
+    }
+
+    /// Writes frozen blocks, and a frame of what the open blocks gained.
+    fn write_all(&mut self, core: &Core, log: &Log, durable: bool) -> Result<()> {
+        let mut payload = std::mem::take(&mut self.frame);
+        payload.clear();
+        let mut records = 0_u32;
+        let mut framed: Vec<(usize, u64)> = Vec::new();
+        let mut index = 0;
+        while index < self.recording.len() {
+            if let Some(open) = self.write_frozen(core, log, index)? {
+                let Some(recording) = self.recording.get(index) else { break };
+                let stream = &recording.stream;
+                let part = open.after_sequence(stream.logged.load(Ordering::Acquire));
+                let count = part.len();
+                if count > 0 {
+                    let bytes = count * stream.layout.record_bytes();
+                    if !payload.is_empty() && payload.len() + bytes > PAYLOAD_BYTES_MAX as usize / 2
+                    {
+                        self.write_frame(core, log, records, &payload, &framed, durable)?;
+                        payload.clear();
+                        framed.clear();
+                        records = 0;
+                        continue;
+                    }
+                    section(&mut payload, stream, &part, count);
+                    records = records.saturating_add(count as u32);
+                    framed.push((index, part.first_sequence() + count as u64));
+                }
+            }
+            index += 1;
+        }
+        if !payload.is_empty() {
+            self.write_frame(core, log, records, &payload, &framed, durable)?;
+        }
+        self.frame = payload;
+        Ok(())
+    }
+
+    fn write_frame(
+        &mut self,
+        core: &Core,
+        log: &Log,
+        records: u32,
+        payload: &[u8],
+        framed: &[(usize, u64)],
+        durable: bool,
+    ) -> Result<()> {
+        let bytes = SegmentWriter::entry_bytes(EntryKind::Frame, payload.len() as u32);
+        let segment = |state: &Self| state.active.as_ref().map(|active| active.segment.number());
+        let before = segment(self);
+        self.with_room(core, log, bytes)?;
+        if before.is_some() && before != segment(self) {
+            // A roll: sealing wrote these records as blocks, durably.
+            return Ok(());
+        }
+        if durable {
+            self.reserve(core, bytes)?;
+        }
+        let Some(active) = self.active.as_mut() else { return Err(Error::Closed) };
+        active.frame(records, payload)?;
+        for (index, end) in framed {
+            if let Some(recording) = self.recording.get(*index) {
+                recording.stream.logged.fetch_max(*end, Ordering::AcqRel);
+            }
+        }
+        self.note_written();
+        Ok(())
+    }
+
+    /// Sets space aside ahead of a durable commit, so that its sync need not allocate any.
+    fn reserve(&mut self, core: &Core, bytes: u32) -> Result<()> {
+        let Some(active) = &self.active else { return Ok(()) };
+        let end = active.end().offset.saturating_add(bytes);
+        if end <= self.reserved {
+            return Ok(());
+        }
+        let ahead = RESERVE_BYTES.min(core.options.segment_bytes / 4);
+        let target = end.saturating_add(ahead).next_multiple_of(4096);
+        active
+            .segment
+            .file
+            .reserve(u64::from(target))
+            .map_err(Error::io("reserve space in", &active.segment.name))?;
+        self.reserved = target;
+        Ok(())
+    }
+
+    fn mark(&mut self) -> Result<()> {
+        if let Some(active) = &mut self.active {
+            active.frame(0, &[])?;
+        }
+        self.marked = true;
+        Ok(())
+    }
+
+    fn catalog(&mut self, core: &Core, log: &Log, catalog: Catalog) -> Result<()> {
+        let active = self.with_room(core, log, 4096)?;
+        active.catalog(&catalog)?;
+        self.note_written();
+        Ok(())
+    }
+
+    /// Writes what open blocks hold, index and footer. The active segment is none afterwards.
+    fn seal(&mut self, core: &Core, log: &Log) -> Result<()> {
+        let Some(mut active) = self.active.take() else { return Ok(()) };
+        for recording in &mut self.recording {
+            let view = recording.stream.view.load_full();
+            for part in view.frozen.iter().chain(&view.open) {
+                recording.write(&mut active, part, log)?;
+            }
+        }
+        let end = active.end();
+        let segment = Arc::clone(&active.segment);
+        let catalog = self.whole_catalog(core);
+        active.seal(catalog, None)?;
+        self.previous = Some((segment.number(), end));
+        let position = Position { segment: segment.number(), offset: end.offset };
+        self.written = self.written.max(position);
+        self.marked = false;
+        for recording in &self.recording {
+            recording.stream.durable.fetch_max(recording.blocked, Ordering::AcqRel);
+        }
+        let records =
+            active.blocks().values().flatten().map(|block| u64::from(block.records.get())).sum();
+        let live = LiveSegment { file: segment, sealed: true, records };
+        core.segments.update(|segments| [&segments[..], std::slice::from_ref(&live)].concat());
+        log.sync.advance(position);
+        Ok(())
+    }
+}
+
+/// The view with one block more on disk: what it holds is no longer read from memory. With it, the
+/// bytes of the frozen blocks that are done with.
+fn with_block(
+    view: &StreamView,
+    segment: &Arc<SegmentFile>,
+    entry: &IndexEntry,
+) -> (StreamView, usize) {
+    let mut runs = view.runs().to_vec();
+    let extends = runs.last().is_some_and(|run| {
+        Arc::ptr_eq(&run.segment, segment) && run.entries().len() < RUN_BLOCKS_MAX
+    });
+    if let (true, Some(last)) = (extends, runs.last_mut()) {
+        let entries = [last.entries(), &[*entry]].concat();
+        *last = Arc::new(Run::new(Arc::clone(segment), &entries));
+    } else {
+        runs.push(Arc::new(Run::new(Arc::clone(segment), &[*entry])));
+    }
+    let on_disk = entry.end_sequence();
+    let parts = view.frozen.iter().map(|part| part.after_sequence(on_disk));
+    let (frozen, done): (Vec<_>, Vec<_>) = parts.partition(|part| part.len() > 0);
+    let done_bytes = done.iter().map(|part| part.block.memory_bytes()).sum();
+    let open = view.open.as_ref().map(|part| part.after_sequence(on_disk));
+    (StreamView::new(runs, frozen, open, view.gaps.clone()), done_bytes)
+}
+
+/// Appends a section with the first `count` records of a part.
+fn section(out: &mut Vec<u8>, stream: &StreamState, part: &TailPart, count: usize) {
+    frame::encode_head(stream.id, part.first_sequence(), count as u32, out);
+    for (lane, shape) in stream.layout.lanes().iter().enumerate() {
+        let bytes = ..count * shape.value_bytes;
+        out.extend_from_slice(part.lane(lane).get(bytes).unwrap_or_default());
+    }
+}
+
+/// What a catalog says of `stream` when `sequence` of its records are in the log.
+pub(crate) fn catalog_entry(
+    stream: &StreamState,
+    sequence: u64,
+    last_ts: Option<i64>,
+) -> StreamEntry {
+    StreamEntry {
+        id: stream.id,
+        name: stream.name.clone(),
+        finished: stream.finished.load(Ordering::Acquire),
+        sequence,
+        last_ts,
+        schema: stream.schema.clone(),
+    }
+}

@@ -1,0 +1,3 @@
+//! Integration tests of presence, in one binary.
+
+mod basics;

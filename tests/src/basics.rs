@@ -1,0 +1,119 @@
+//! The way of a record: appended, read at once, flushed, sealed, read again.
+
+use std::sync::Arc;
+
+use presence::device::{Device, MemoryDevice};
+use presence::{
+    Compression, Database, Level, Options, Order, Retention, Schema, WindowOptions, schema_of,
+};
+
+fn small() -> Options {
+    let mut options = Options::default();
+    options.background = false;
+    options.block_bytes = 1024;
+    options.segment_bytes = 16 << 10;
+    options
+}
+
+fn device() -> (MemoryDevice, Arc<dyn Device>) {
+    let memory = MemoryDevice::new();
+    (memory.clone(), Arc::new(memory))
+}
+
+#[test]
+fn records_are_read_at_once_and_after_every_reopening() {
+    for compression in [Compression::None, Compression::Lz4, Compression::Packed] {
+        let (_, device) = device();
+        let db = Database::create_on(Arc::clone(&device), small()).unwrap();
+        let schema = schema_of::<f64>().unwrap().with_compression(compression);
+        let stream = db.create_stream("a", schema).unwrap();
+        let mut writer = stream.writer::<f64>().unwrap();
+        for i in 0..5_000_i64 {
+            writer.append(i * 10, i as f64).unwrap();
+            let (ts, value) = stream.typed::<f64>().unwrap().at(i * 10 + 9).unwrap().unwrap();
+            assert_eq!((ts, value), (i * 10, i as f64));
+        }
+        assert_eq!(stream.len(), 5_000);
+        let check = |stream: &presence::Stream| {
+            assert_eq!(stream.len(), 5_000);
+            let typed = stream.typed::<f64>().unwrap();
+            for i in (0..5_000_i64).step_by(7) {
+                assert_eq!(typed.at(i * 10).unwrap(), Some((i * 10, i as f64)));
+                assert_eq!(typed.at(i * 10 + 5).unwrap(), Some((i * 10, i as f64)));
+            }
+            assert_eq!(typed.at(-1).unwrap(), None);
+            let window = typed.to_vec(100..=20_000).unwrap();
+            assert_eq!(window.len(), 1991);
+            assert_eq!(window[0], (100, 10.0));
+            assert_eq!(stream.iter().unwrap().count(), 5_000);
+            let carried = stream.window_with(105..130, WindowOptions::carry_in()).unwrap();
+            assert_eq!(carried.timestamps().unwrap(), [100, 110, 120]);
+            assert_eq!(stream.nearest(104).unwrap().unwrap().ts(), 100);
+            assert_eq!(stream.nearest(106).unwrap().unwrap().ts(), 110);
+            assert_eq!(stream.next_after(100).unwrap().unwrap().ts(), 110);
+            let many = typed.at_many(&[55, -5, 10_000_000, 0]).unwrap();
+            assert_eq!(many, [Some((50, 5.0)), None, Some((49_990, 4999.0)), Some((0, 0.0))]);
+        };
+        check(&stream);
+        db.flush(Level::Disk).unwrap();
+        check(&stream);
+        drop((writer, stream));
+        drop(db);
+        let db = Database::open_on(Arc::clone(&device), small()).unwrap();
+        assert!(db.report().is_clean(), "{:?}", db.report());
+        let stream = db.stream("a").unwrap();
+        check(&stream);
+        db.compact(|_, _| true).unwrap();
+        check(&stream);
+        db.clone().close().unwrap();
+        let db = Database::open_on(Arc::clone(&device), small()).unwrap();
+        assert!(db.report().is_clean(), "{:?}", db.report());
+        check(&db.stream("a").unwrap());
+        drop(db);
+        let db = Database::open_read_only_on(device, small()).unwrap();
+        check(&db.stream("a").unwrap());
+    }
+}
+
+#[test]
+fn a_reader_beside_the_writer_follows() {
+    let (_, device) = device();
+    let db = Database::create_on(Arc::clone(&device), small()).unwrap();
+    let schema = schema_of::<i32>().unwrap().with_order(Order::NonDecreasing);
+    let mut writer = db.create_stream("a", schema).unwrap().writer::<i32>().unwrap();
+    let reader = Database::open_read_only_on(device, small()).unwrap();
+    for round in 0..200_i32 {
+        for i in 0..50 {
+            writer.append(i64::from(round), round * 50 + i).unwrap();
+        }
+        writer.flush(Level::Os).unwrap();
+        reader.refresh().unwrap();
+        let stream = reader.stream("a").unwrap();
+        assert_eq!(stream.len(), (round as u64 + 1) * 50);
+        let last = stream.typed::<i32>().unwrap().at(i64::from(round)).unwrap();
+        assert_eq!(last, Some((i64::from(round), round * 50 + 49)));
+    }
+}
+
+#[test]
+fn retention_gives_up_whole_old_segments() {
+    let (memory, device) = device();
+    let db = Database::create_on(Arc::clone(&device), small()).unwrap();
+    let stream = db.create_stream("a", Schema::single(presence::DType::I64, &[]).unwrap()).unwrap();
+    let mut writer = stream.writer::<i64>().unwrap();
+    for i in 0..20_000_i64 {
+        writer.append(i, i).unwrap();
+    }
+    let files = memory.files().len();
+    let window = stream.window(0..100).unwrap();
+    let kept = db.retain(Retention::before_us(10_000)).unwrap();
+    assert!(!kept.files.is_empty() && memory.files().len() == files - kept.files.len());
+    assert_eq!(window.to_vec::<i64>().unwrap().len(), 100, "readers keep what they hold");
+    assert_eq!(stream.len(), 20_000 - kept.records);
+    assert!(stream.first().unwrap().unwrap().ts() <= 10_000);
+    drop((writer, stream, window));
+    db.close().unwrap();
+    let db = Database::open_on(device, small()).unwrap();
+    assert!(db.report().is_clean(), "{:?}", db.report());
+    assert_eq!(db.stream("a").unwrap().len(), 20_000 - kept.records);
+}
