@@ -1,3 +1,4 @@
 //! Integration tests of presence, in one binary.
 
 mod basics;
+mod copied_alone;

@@ -146,6 +146,7 @@ impl MemoryDevice {
     }
 
     /// The number of the file that has this name.
+    #[cfg(any(test, feature = "simulation"))]
     pub(super) fn file_id(&self, name: &str) -> Option<FileId> {
         self.names().get(name).map(|inode| inode.id)
     }
@@ -271,6 +272,7 @@ pub(super) struct MemoryFile {
 }
 
 impl MemoryFile {
+    #[cfg(any(test, feature = "simulation"))]
     pub(super) fn id(&self) -> FileId {
         self.inode.id
     }

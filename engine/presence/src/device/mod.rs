@@ -27,6 +27,7 @@ mod real;
 mod real_lock;
 #[cfg(any(test, feature = "simulation"))]
 mod sim;
+mod single;
 
 use std::fmt::Debug;
 use std::io;
@@ -44,6 +45,7 @@ pub use memory::MemoryDevice;
 pub use real::RealDevice;
 #[cfg(any(test, feature = "simulation"))]
 pub use sim::SimDevice;
+pub use single::SingleSegment;
 
 /// The name under which a directory keeps the writer's lock. No verb on files takes it.
 pub const LOCK_NAME: &str = "LOCK";

@@ -7,7 +7,7 @@ pub(crate) mod file;
 pub(crate) mod scan;
 pub(crate) mod writer;
 
-pub(crate) use file::{SegmentFile, segment_number};
+pub(crate) use file::{SegmentFile, segment_name, segment_number};
 pub use scan::Damage;
 pub(crate) use scan::{Piece, ScannedStream, Scanner};
 pub(crate) use writer::{BlockParts, End, SegmentWriter};

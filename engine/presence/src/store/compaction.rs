@@ -150,9 +150,9 @@ impl<'a> Task<'a> {
             End { offset: last.footer.log_end.get(), crc: last.footer.log_crc.get(), entries: 0 };
         let mut blocks: BTreeMap<u32, Vec<(usize, IndexEntry)>> = BTreeMap::new();
         for (input, segment) in inputs.iter().enumerate() {
-            for stream in &segment.index.streams {
-                let entries = stream.entries.iter().map(|entry| (input, *entry));
-                blocks.entry(stream.stream).or_default().extend(entries);
+            for (&stream, run) in &segment.runs {
+                let entries = run.entries().iter().map(|entry| (input, *entry));
+                blocks.entry(stream).or_default().extend(entries);
             }
         }
         let streams = core.streams.load().by_id.clone();
@@ -261,7 +261,7 @@ impl<'a> Task<'a> {
 
     /// The streams as the last input left them.
     fn catalog(&self) -> Catalog {
-        self.inputs.last().map(|input| input.index.catalog.clone()).unwrap_or_default()
+        self.inputs.last().map(|input| input.catalog.clone()).unwrap_or_default()
     }
 
     /// Gathers the records of a planned block from the blocks that hold them.

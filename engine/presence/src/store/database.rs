@@ -18,7 +18,7 @@ use super::load::{Loaded, Loader, merged_catalog};
 use super::recovery::{self, Built};
 use super::report::RecoveryReport;
 use super::stream_state::StreamState;
-use crate::device::{Device, LockError, RealDevice};
+use crate::device::{Device, LockError, RealDevice, SingleSegment};
 use crate::error::{Error, Result};
 use crate::options::{Level, Options, Watermark};
 use crate::read::stream::Stream;
@@ -121,8 +121,18 @@ impl Database {
     ///
     /// # Errors
     /// As [`Database::open`], but for the lock.
+    ///
+    /// `path` may also be a single segment file, copied here from anywhere: what it holds is read
+    /// as a database of its own.
     pub fn open_read_only(path: impl AsRef<Path>, options: Options) -> Result<Self> {
-        Self::open_read_only_on(Arc::new(open_device(path.as_ref())?), options)
+        let path = path.as_ref();
+        if path.is_file() {
+            let device = SingleSegment::open(path)
+                .map_err(Error::io("open", &path.display().to_string()))?;
+            let loader = Loader::alone(Arc::new(device), options.map);
+            return Self::read_only(loader, Options { follow: false, ..options });
+        }
+        Self::open_read_only_on(Arc::new(open_device(path)?), options)
     }
 
     /// [`Database::create`] on any device.
@@ -193,15 +203,19 @@ impl Database {
     /// # Errors
     /// As [`Database::open_read_only`].
     pub fn open_read_only_on(device: Arc<dyn Device>, options: Options) -> Result<Self> {
+        Self::read_only(Loader::new(device, options.map, true), options)
+    }
+
+    fn read_only(mut loader: Loader, options: Options) -> Result<Self> {
         options.check()?;
-        let mut loader = Loader::new(Arc::clone(&device), options.map, true);
         let loaded = loader.load()?;
+        loader.changed(&loaded);
         let mut report = loaded.report;
         let known = StreamTable::default();
-        let retained = loaded.retained_from > 1;
+        let retained = loaded.retained_from > 1 || loader.is_alone();
         let built = recovery::build(&loader, &loaded.order, retained, &known, &mut report);
         let table = StreamTable::new(built.streams);
-        let (database, segments) = (loaded.database, built.segments);
+        let (database, segments, device) = (loaded.database, built.segments, loader.device());
         let core =
             Core::new(device, options, database, table, segments, report, None, Some(loader));
         Self::assemble(core)
@@ -338,6 +352,9 @@ pub(crate) fn refresh(core: &Core) -> Result<()> {
     let mut maintenance = lock(&core.maintenance);
     let Some(loader) = maintenance.as_mut() else { return Ok(()) };
     let loaded = loader.load()?;
+    if !loader.changed(&loaded) {
+        return Ok(());
+    }
     let mut report = loaded.report;
     let known = core.streams.load_full();
     let retained = loaded.retained_from > 1;

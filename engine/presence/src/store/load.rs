@@ -18,7 +18,8 @@ use super::live::{Candidate, live};
 use super::report::RecoveryReport;
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::segment::{Damage, Scanner, SegmentFile, segment_number};
+use crate::read::run::Run;
+use crate::segment::{Damage, End, Scanner, SegmentFile, segment_number};
 use crate::shim::Arc;
 
 /// Loads a directory, and loads it again as it grows.
@@ -33,6 +34,10 @@ pub(crate) struct Loader {
     following: bool,
     /// Highest number in a file name, sound or not: it is never used again.
     highest_name: u32,
+    /// Whether this is one segment copied alone: what came before is not missed.
+    alone: bool,
+    /// What was loaded last: segments, and where the entries of the unsealed ones ended.
+    last: Option<Vec<(u32, Option<End>)>>,
 }
 
 #[derive(Debug)]
@@ -46,7 +51,10 @@ enum Known {
 pub(crate) struct SealedSegment {
     pub(crate) file: Arc<SegmentFile>,
     pub(crate) footer: Footer,
-    pub(crate) index: Index,
+    /// Every stream at the time of sealing.
+    pub(crate) catalog: Catalog,
+    /// The blocks, by stream.
+    pub(crate) runs: BTreeMap<u32, Arc<Run>>,
 }
 
 /// One segment as loaded.
@@ -67,14 +75,14 @@ impl LoadedSegment<'_> {
     /// What the segment says of streams at its end.
     pub(crate) fn catalog(&self) -> Box<dyn Iterator<Item = &StreamEntry> + '_> {
         match self {
-            Self::Sealed(sealed) => Box::new(sealed.index.catalog.streams.iter()),
+            Self::Sealed(sealed) => Box::new(sealed.catalog.streams.iter()),
             Self::Open(scanner, _) => Box::new(scanner.catalog.values()),
         }
     }
 
     fn retained_from(&self) -> u32 {
         match self {
-            Self::Sealed(sealed) => sealed.index.catalog.retained_from,
+            Self::Sealed(sealed) => sealed.catalog.retained_from,
             Self::Open(scanner, _) => scanner.retained_from,
         }
     }
@@ -104,7 +112,43 @@ pub(crate) struct Loaded {
 impl Loader {
     /// A loader for `device`. `following` tells that a writer may be at work.
     pub(crate) fn new(device: Arc<dyn Device>, may_map: bool, following: bool) -> Self {
-        Self { device, may_map, database: None, known: BTreeMap::new(), following, highest_name: 0 }
+        Self {
+            device,
+            may_map,
+            database: None,
+            known: BTreeMap::new(),
+            following,
+            highest_name: 0,
+            alone: false,
+            last: None,
+        }
+    }
+
+    /// A loader for the only segment in `device`, copied there alone.
+    pub(crate) fn alone(device: Arc<dyn Device>, may_map: bool) -> Self {
+        Self { alone: true, ..Self::new(device, may_map, false) }
+    }
+
+    /// Whether the segment was copied alone.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.alone
+    }
+
+    /// The device read from.
+    pub(crate) fn device(&self) -> Arc<dyn Device> {
+        Arc::clone(&self.device)
+    }
+
+    /// Whether anything changed since the last time this was asked.
+    pub(crate) fn changed(&mut self, loaded: &Loaded) -> bool {
+        let state = |number: &u32| match self.known.get(number) {
+            Some(Known::Open(scanner, _)) => (*number, Some(scanner.end)),
+            _ => (*number, None),
+        };
+        let now: Vec<_> = loaded.order.iter().map(state).collect();
+        let changed = self.last.as_ref() != Some(&now);
+        self.last = Some(now);
+        changed
     }
 
     /// The segment with this number.
@@ -320,7 +364,7 @@ impl Loader {
                 Some((_, end)) if end != (header.previous_end.get(), header.previous_crc.get()) => {
                     Some(format!("segment {claimed} is not the file that it followed"))
                 }
-                None if claimed != 0 && claimed >= retained_from.max(1) => {
+                None if claimed != 0 && claimed >= retained_from.max(1) && !self.alone => {
                     Some(format!("it follows segment {claimed}, which is missing"))
                 }
                 _ => None,
@@ -380,7 +424,10 @@ pub(crate) fn read_sealed(file: &Arc<SegmentFile>) -> Result<SealedSegment> {
         .and_then(|checks| checks.check(payload))
         .map_err(fault())?;
     let index = Index::decode(payload, index_offset).map_err(fault())?;
-    Ok(SealedSegment { file: Arc::clone(file), footer, index })
+    let runs = index.streams.iter().filter(|blocks| !blocks.entries.is_empty());
+    let run = |entries| Arc::new(Run::new(Arc::clone(file), entries));
+    let runs = runs.map(|blocks| (blocks.stream, run(&blocks.entries))).collect();
+    Ok(SealedSegment { file: Arc::clone(file), footer, catalog: index.catalog, runs })
 }
 
 /// The newest word on every stream, over the segments `order`.

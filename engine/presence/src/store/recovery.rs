@@ -119,14 +119,16 @@ fn live_segment(segment: &LoadedSegment<'_>) -> LiveSegment {
 fn take_segment(segment: &LoadedSegment<'_>, builders: &mut BTreeMap<u32, ViewBuilder>) {
     match segment {
         LoadedSegment::Sealed(sealed) => {
-            for blocks in &sealed.index.streams {
-                builders.entry(blocks.stream).or_default().run(&sealed.file, &blocks.entries);
+            for (&id, run) in &sealed.runs {
+                builders.entry(id).or_default().run(run);
             }
         }
         LoadedSegment::Open(scanner, file) => {
             for (&id, stream) in &scanner.streams {
                 let builder = builders.entry(id).or_default();
-                builder.run(file, &stream.blocks);
+                if !stream.blocks.is_empty() {
+                    builder.run(&Arc::new(Run::new(Arc::clone(file), &stream.blocks)));
+                }
                 for piece in &stream.tail {
                     builder.piece(stream, piece);
                 }
@@ -192,20 +194,22 @@ struct ViewBuilder {
 }
 
 impl ViewBuilder {
-    fn run(&mut self, segment: &Arc<SegmentFile>, entries: &[IndexEntry]) {
+    fn run(&mut self, run: &Arc<Run>) {
         // Blocks that repeat what came before tell of a hostile or foreign file: left out.
-        let new: Vec<IndexEntry> = entries
-            .iter()
-            .filter(|entry| self.end.is_none_or(|end| entry.first_sequence.get() >= end))
-            .filter(|entry| self.last_ts.is_none_or(|last| entry.first_ts.get() >= last))
-            .copied()
-            .collect();
-        for entry in &new {
-            let sequences = entry.first_sequence.get()..entry.end_sequence();
-            self.advance(sequences, (entry.first_ts.get(), entry.last_ts.get()));
+        let mut new = Vec::new();
+        for entry in run.entries() {
+            let follows = self.end.is_none_or(|end| entry.first_sequence.get() >= end)
+                && self.last_ts.is_none_or(|last| entry.first_ts.get() >= last);
+            if follows {
+                let sequences = entry.first_sequence.get()..entry.end_sequence();
+                self.advance(sequences, (entry.first_ts.get(), entry.last_ts.get()));
+                new.push(*entry);
+            }
         }
-        if !new.is_empty() {
-            self.runs.push(Arc::new(Run::new(Arc::clone(segment), &new)));
+        if new.len() == run.entries().len() {
+            self.runs.push(Arc::clone(run));
+        } else if !new.is_empty() {
+            self.runs.push(Arc::new(Run::new(Arc::clone(&run.segment), &new)));
         }
     }
 

@@ -2,8 +2,8 @@
 //!
 //! # Invariants
 //! - Blocks of a stream are written in order, and a frame for its open block only after them.
-//! - The records of a sealed segment are all in its blocks: sealing writes what open blocks hold.
-//!   Views then read those records from disk and skip them in memory, so none is seen twice.
+//! - The records of a sealed segment are all in its blocks: sealing writes what frames hold of
+//!   blocks not written yet. Views then read those records from disk and skip them in memory, so none is seen twice.
 //! - A segment is made only after the one before is sealed and durable: at most one is unsealed.
 
 use std::collections::BTreeMap;
@@ -81,10 +81,17 @@ struct Recording {
 }
 
 impl Recording {
-    /// Writes the records of a part in memory that no block holds yet, and publishes the block.
-    fn write(&mut self, active: &mut SegmentWriter, part: &TailPart, log: &Log) -> Result<()> {
+    /// Writes the records of a part in memory below sequence `end` that no block holds yet, and
+    /// publishes the block.
+    fn write(
+        &mut self,
+        active: &mut SegmentWriter,
+        part: &TailPart,
+        end: u64,
+        log: &Log,
+    ) -> Result<()> {
         let part = part.after_sequence(self.blocked);
-        let records = part.len();
+        let records = part.len().min(end.saturating_sub(part.first_sequence()) as usize);
         if records == 0 {
             return Ok(());
         }
@@ -419,13 +426,13 @@ impl State {
         let Some(recording) = self.recording.get(index) else { return Ok(()) };
         let decoded_bytes = recording.stream.layout.decoded_bytes(part.len());
         let payload_bytes = decoded_bytes.min(PAYLOAD_BYTES_MAX as usize) as u32;
-        // A roll seals what is in memory, this part too: how much is left shows afterwards only.
+        // A roll puts what was framed into blocks, of this part too: what is left shows afterwards.
         self.with_room(core, log, SegmentWriter::entry_bytes(EntryKind::Block, payload_bytes))?;
         let (Some(active), Some(recording)) = (&mut self.active, self.recording.get_mut(index))
         else {
             return Err(Error::Closed);
         };
-        recording.write(active, part, log)?;
+        recording.write(active, part, part.end_sequence(), log)?;
         self.note_written();
         Ok(())
     }
@@ -477,13 +484,7 @@ impl State {
         durable: bool,
     ) -> Result<()> {
         let bytes = SegmentWriter::entry_bytes(EntryKind::Frame, payload.len() as u32);
-        let segment = |state: &Self| state.active.as_ref().map(|active| active.segment.number());
-        let before = segment(self);
         self.with_room(core, log, bytes)?;
-        if before.is_some() && before != segment(self) {
-            // A roll: sealing wrote these records as blocks, durably.
-            return Ok(());
-        }
         if durable {
             self.reserve(core, bytes)?;
         }
@@ -531,13 +532,15 @@ impl State {
         Ok(())
     }
 
-    /// Writes what open blocks hold, index and footer. The active segment is none afterwards.
+    /// Writes what stands in frames only as blocks, then index and footer. The active segment is
+    /// none afterwards.
     fn seal(&mut self, core: &Core, log: &Log) -> Result<()> {
         let Some(mut active) = self.active.take() else { return Ok(()) };
         for recording in &mut self.recording {
             let view = recording.stream.view.load_full();
+            let framed = recording.stream.logged.load(Ordering::Acquire);
             for part in view.frozen.iter().chain(&view.open) {
-                recording.write(&mut active, part, log)?;
+                recording.write(&mut active, part, framed, log)?;
             }
         }
         let end = active.end();
