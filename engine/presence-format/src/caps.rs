@@ -11,7 +11,9 @@ pub const BLOCK_RECORDS_MAX: u32 = 1 << 17;
 /// Largest segment. Offsets inside a segment fit 32 bits with room to spare.
 pub const SEGMENT_BYTES_MAX: u32 = 1 << 30;
 /// Most streams of one database. Stream ids run from 1 to this.
-pub const STREAMS_MAX: u32 = 1 << 20;
+pub const STREAMS_MAX: u32 = 1 << 16;
+/// Largest catalog of a whole database, in bytes: it opens every segment.
+pub const CATALOG_BYTES_MAX: usize = 8 << 20;
 /// Longest stream or column name, in bytes of UTF-8.
 pub const NAME_BYTES_MAX: usize = 255;
 /// Most columns of one stream.

@@ -5,7 +5,7 @@
 //! later catalog says of a stream replaces what an earlier one said.
 //!
 //! # Invariants
-//! - `first_sequence` never falls: a hole between what segments hold and what catalogs count is
+//! - `sequence` never falls: a hole between what segments hold and what catalogs count is
 //!   lost data, and its size is known.
 
 use crate::caps::STREAMS_MAX;
@@ -35,7 +35,7 @@ pub struct StreamEntry {
 pub struct Catalog {
     /// Log segments with lower numbers were given up to retention, on purpose.
     pub retained_from: u32,
-    /// Streams that this catalog tells of.
+    /// Streams that this catalog tells of, by ascending id.
     pub streams: Vec<StreamEntry>,
 }
 
@@ -90,6 +90,9 @@ impl Catalog {
         for _ in 0..count {
             let stream;
             (stream, rest) = decode_stream(rest)?;
+            if streams.last().is_some_and(|last: &StreamEntry| last.id >= stream.id) {
+                return Err(FormatError::corrupt(0, "stream ids that do not ascend"));
+            }
             streams.push(stream);
         }
         Ok((Self { retained_from, streams }, rest))

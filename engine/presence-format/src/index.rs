@@ -13,9 +13,10 @@ use zerocopy::{FromBytes, IntoBytes};
 
 use crate::caps::{BLOCK_RECORDS_MAX, PAYLOAD_BYTES_MAX, STREAMS_MAX};
 use crate::catalog::Catalog;
-use crate::entry::Entry;
+use crate::entry::{ENTRY_ALIGN, Entry, EntryKind};
 use crate::error::{FormatError, Result};
 use crate::layout::layout;
+use crate::segment::FIRST_ENTRY;
 use crate::varint;
 
 layout! {
@@ -63,12 +64,16 @@ impl IndexEntry {
     }
 
     fn check(&self, index_offset: u32) -> Result<()> {
-        let end = self.offset.get().saturating_add(self.payload_bytes.get());
+        let offset = self.offset.get();
+        let header_bytes = EntryKind::Block.header_bytes();
+        let end = offset.saturating_add(header_bytes).saturating_add(self.payload_bytes.get());
         if self.records.get() == 0
             || self.records.get() > BLOCK_RECORDS_MAX
             || self.payload_bytes.get() > PAYLOAD_BYTES_MAX
             || self.first_ts.get() > self.last_ts.get()
             || self.first_sequence.get() > u64::MAX - u64::from(BLOCK_RECORDS_MAX)
+            || offset < FIRST_ENTRY
+            || !offset.is_multiple_of(ENTRY_ALIGN)
             || end > index_offset
         {
             return Err(FormatError::corrupt(0, "impossible index entry"));

@@ -5,6 +5,7 @@
 //!   within [`RECORD_BYTES_MAX`], so code that holds one never checks it again.
 //! - A schema is fixed at the stream's creation; its bytes are the same in every segment.
 
+use crate::block::LANE_ALIGN;
 use crate::caps::{COLUMNS_MAX, NAME_BYTES_MAX, RECORD_BYTES_MAX, SHAPE_DIMENSIONS_MAX};
 use crate::dtype::DType;
 use crate::error::{FormatError, Result};
@@ -285,11 +286,14 @@ impl Schema {
                     column.name, column.shape
                 )));
             }
-            record_bytes = record_bytes.saturating_add(column.value_bytes());
+            // A block of one record holds each value with its padding, and must fit its cap.
+            record_bytes =
+                record_bytes.saturating_add(column.value_bytes()).saturating_add(LANE_ALIGN);
         }
         if record_bytes > RECORD_BYTES_MAX as usize {
             return Err(FormatError::invalid(format!(
-                "a record of {record_bytes} bytes exceeds the limit of {RECORD_BYTES_MAX}"
+                "a record of {record_bytes} bytes, padding included, exceeds the limit of \
+                 {RECORD_BYTES_MAX}"
             )));
         }
         names.sort_unstable();

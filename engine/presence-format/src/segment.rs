@@ -4,7 +4,7 @@
 //! - The header is written once, before the file gets its name, and never again.
 //! - The footer is the last 64 bytes of a sealed file. It is a cache: a segment without a sound
 //!   one is read by its entries.
-//! - Segments of the log have consecutive numbers. A compacted segment says which of them it
+//! - Segments of the log have ascending numbers. A compacted segment says which of them it
 //!   replaces, and its generation is higher than theirs, so no cycle can be written down.
 
 use zerocopy::little_endian::{I64, U16, U32, U64};
@@ -89,8 +89,10 @@ layout! {
         72 features_needed: U32,
         /// Features that a reader may pass over.
         76 features_optional: U32,
+        /// The number of part 0: outputs of one compaction name the same; itself, in the log.
+        80 set: U32,
         /// Zero; other values are for later versions.
-        80 reserved: [u8; 48],
+        84 reserved: [u8; 44],
     }
 }
 
@@ -147,7 +149,8 @@ impl SegmentHeader {
             created_unix_us: created_unix_us.into(),
             features_needed: U32::ZERO,
             features_optional: U32::ZERO,
-            reserved: [0; 48],
+            set: segment.into(),
+            reserved: [0; 44],
         }
     }
 
@@ -255,6 +258,8 @@ impl Footer {
         if data_end > index
             || u64::from(index) + (Self::BYTES as u64) > file_bytes
             || index % crate::entry::ENTRY_ALIGN != 0
+            || data_end % crate::entry::ENTRY_ALIGN != 0
+            || data_end < FIRST_ENTRY
         {
             return Err(FormatError::corrupt(20, "footer points outside the segment"));
         }

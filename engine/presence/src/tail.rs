@@ -6,7 +6,7 @@
 //! - A record is written whole before the length that includes it is published (`Release`);
 //!   readers load the length (`Acquire`) and touch nothing beyond it. So no byte is read while it
 //!   is written, and no reader sees half a record.
-//! - The buffer never moves and is zeroed at birth: every byte in it is initialised.
+//! - A buffer never moves, and was zeroed when it was allocated: every byte in it is initialised.
 #![allow(unsafe_code, reason = "one writer and many readers share a buffer without a lock")]
 
 use std::alloc::{Layout as Allocation, alloc_zeroed, dealloc, handle_alloc_error};
@@ -14,18 +14,89 @@ use std::ptr::NonNull;
 
 use presence_format::block::{BlockLayout, LANE_ALIGN};
 
-use crate::shim::Arc;
 use crate::shim::atomic::{AtomicUsize, Ordering};
+use crate::shim::{Arc, Mutex, lock};
+
+/// Initialised memory that starts at a multiple of [`LANE_ALIGN`].
+struct Buffer {
+    start: NonNull<u8>,
+    bytes: usize,
+}
+
+// SAFETY: a buffer owns its memory, and nothing about it depends on a thread.
+unsafe impl Send for Buffer {}
+
+impl Buffer {
+    fn new(bytes: usize) -> Self {
+        let allocation = Self::allocation(bytes);
+        // SAFETY: the allocation's size is not zero: callers ask for at least `LANE_ALIGN`.
+        let start = unsafe { alloc_zeroed(allocation) };
+        let Some(start) = NonNull::new(start) else { handle_alloc_error(allocation) };
+        Self { start, bytes }
+    }
+
+    fn allocation(bytes: usize) -> Allocation {
+        // Decoded blocks stay far below `isize::MAX`, and the alignment is a constant.
+        Allocation::from_size_align(bytes, LANE_ALIGN).unwrap_or(Allocation::new::<u64>())
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        // SAFETY: allocated in `new` with the same layout, and freed nowhere else.
+        unsafe { dealloc(self.start.as_ptr(), Self::allocation(self.bytes)) }
+    }
+}
+
+/// Buffers of one size for the next blocks: memory that is in the caches and mapped already.
+///
+/// What a buffer held before is never seen: readers touch published records only.
+#[derive(Default)]
+pub(crate) struct BufferPool(Mutex<Vec<Buffer>>);
+
+/// Buffers that a pool keeps at most.
+const POOL_MAX: usize = 4;
+
+impl BufferPool {
+    fn take(&self, bytes: usize) -> Buffer {
+        let mut pool = lock(&self.0);
+        let found = pool.iter().position(|buffer| buffer.bytes == bytes);
+        found.map(|index| pool.swap_remove(index)).unwrap_or_else(|| Buffer::new(bytes))
+    }
+
+    fn give(&self, buffer: Buffer) {
+        let mut pool = lock(&self.0);
+        if pool.len() == POOL_MAX {
+            pool.remove(0);
+        }
+        pool.push(buffer);
+    }
+}
+
+impl std::fmt::Debug for BufferPool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "BufferPool({} buffers)", lock(&self.0).len())
+    }
+}
 
 /// An open or frozen block in memory.
 pub(crate) struct TailBlock {
     layout: Arc<BlockLayout>,
-    starts: Box<[usize]>,
+    lanes: Box<[LanePlace]>,
     capacity: usize,
     first_sequence: u64,
     published: AtomicUsize,
-    buffer: NonNull<u8>,
-    bytes: usize,
+    /// Taken when the block is dropped, and never else.
+    buffer: Option<Buffer>,
+    start: NonNull<u8>,
+    pool: Option<Arc<BufferPool>>,
+}
+
+/// Where a lane begins in the buffer, and the bytes of one value.
+#[derive(Debug, Clone, Copy)]
+struct LanePlace {
+    start: usize,
+    width: usize,
 }
 
 // SAFETY: the buffer is owned by the block; access to it follows the protocol above, which keeps
@@ -41,28 +112,28 @@ impl TailBlock {
         layout: &Arc<BlockLayout>,
         capacity: usize,
         first_sequence: u64,
+        pool: Option<&Arc<BufferPool>>,
     ) -> (Arc<Self>, TailWriter) {
         let bytes = layout.decoded_bytes(capacity).max(LANE_ALIGN);
-        let allocation = Self::allocation(bytes);
-        // SAFETY: the allocation's size is not zero.
-        let buffer = unsafe { alloc_zeroed(allocation) };
-        let Some(buffer) = NonNull::new(buffer) else { handle_alloc_error(allocation) };
+        let buffer = pool.map_or_else(|| Buffer::new(bytes), |pool| pool.take(bytes));
+        let starts = layout.ranges(capacity).map(|range| range.start);
+        let lanes: Box<[LanePlace]> = starts
+            .zip(layout.lanes())
+            .map(|(start, lane)| LanePlace { start, width: lane.value_bytes })
+            .collect();
+        let start = buffer.start;
         let block = Arc::new(Self {
-            starts: layout.ranges(capacity).map(|range| range.start).collect(),
             layout: Arc::clone(layout),
+            lanes: lanes.clone(),
             capacity,
             first_sequence,
             published: AtomicUsize::new(0),
-            buffer,
-            bytes,
+            buffer: Some(buffer),
+            start,
+            pool: pool.cloned(),
         });
-        let writer = TailWriter { block: Arc::clone(&block), len: 0 };
+        let writer = TailWriter { block: Arc::clone(&block), lanes, start, capacity, len: 0 };
         (block, writer)
-    }
-
-    fn allocation(bytes: usize) -> Allocation {
-        // Decoded blocks stay far below `isize::MAX`, and the alignment is a constant.
-        Allocation::from_size_align(bytes, LANE_ALIGN).unwrap_or(Allocation::new::<u64>())
     }
 
     /// Records published so far.
@@ -83,7 +154,7 @@ impl TailBlock {
 
     /// Bytes of memory behind the block.
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.bytes
+        self.buffer.as_ref().map_or(0, |buffer| buffer.bytes)
     }
 
     /// The arrays of the block.
@@ -95,22 +166,18 @@ impl TailBlock {
     #[inline]
     pub(crate) fn lane(&self, lane: usize) -> &[u8] {
         let len = self.len();
-        let (Some(&start), Some(shape)) = (self.starts.get(lane), self.layout.lanes().get(lane))
-        else {
-            return &[];
-        };
-        // SAFETY: `start .. start + capacity * value_bytes` lies inside the buffer, `len` is at
-        // most the capacity, and published records are never written again.
-        unsafe {
-            std::slice::from_raw_parts(self.buffer.as_ptr().add(start), len * shape.value_bytes)
-        }
+        let Some(&LanePlace { start, width }) = self.lanes.get(lane) else { return &[] };
+        // SAFETY: `start .. start + capacity * width` lies inside the buffer, `len` is at most the
+        // capacity, and published records are never written again.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr().add(start), len * width) }
     }
 }
 
 impl Drop for TailBlock {
     fn drop(&mut self) {
-        // SAFETY: allocated in `new` with the same layout, and freed nowhere else.
-        unsafe { dealloc(self.buffer.as_ptr(), Self::allocation(self.bytes)) }
+        if let (Some(buffer), Some(pool)) = (self.buffer.take(), &self.pool) {
+            pool.give(buffer);
+        }
     }
 }
 
@@ -148,7 +215,7 @@ impl TailPart {
     /// Lane `lane` of the part.
     #[inline]
     pub(crate) fn lane(&self, lane: usize) -> &[u8] {
-        let width = self.block.layout.lanes().get(lane).map_or(0, |lane| lane.value_bytes);
+        let width = self.block.lanes.get(lane).map_or(0, |lane| lane.width);
         self.block.lane(lane).get(self.skip * width..).unwrap_or_default()
     }
 
@@ -163,8 +230,16 @@ impl TailPart {
 #[derive(Debug)]
 pub(crate) struct TailWriter {
     block: Arc<TailBlock>,
+    /// The block's places, at hand: an append looks at nothing else of the block.
+    lanes: Box<[LanePlace]>,
+    start: NonNull<u8>,
+    capacity: usize,
     len: usize,
 }
+
+// SAFETY: the pointer is into the block's buffer, which the writer keeps alive and may write to from
+// whatever thread it is on.
+unsafe impl Send for TailWriter {}
 
 impl TailWriter {
     /// The block written to.
@@ -175,7 +250,7 @@ impl TailWriter {
     /// Records that fit in still.
     #[inline]
     pub(crate) fn room(&self) -> usize {
-        self.block.capacity - self.len
+        self.capacity - self.len
     }
 
     /// Writes `value` as lane `lane` of the next record. Ignored where lane or size are wrong:
@@ -188,12 +263,7 @@ impl TailWriter {
     /// Writes `records` values of lane `lane`, for the next records.
     #[inline]
     pub(crate) fn put_many(&mut self, lane: usize, records: usize, values: &[u8]) {
-        let (Some(&start), Some(shape)) =
-            (self.block.starts.get(lane), self.block.layout.lanes().get(lane))
-        else {
-            return;
-        };
-        let width = shape.value_bytes;
+        let Some(&LanePlace { start, width }) = self.lanes.get(lane) else { return };
         if records > self.room() || values.len() != width * records {
             debug_assert!(false, "value of the wrong size, or no room");
             return;
@@ -201,7 +271,7 @@ impl TailWriter {
         // SAFETY: the destination is inside the buffer, as `len + records <= capacity`; nobody
         // reads it, since it lies beyond the published length, and this is the only writer.
         unsafe {
-            let target = self.block.buffer.as_ptr().add(start + self.len * width);
+            let target = self.start.as_ptr().add(start + self.len * width);
             std::ptr::copy_nonoverlapping(values.as_ptr(), target, values.len());
         }
     }
@@ -209,27 +279,26 @@ impl TailWriter {
     /// Makes the next `records` records visible; all their lanes were written.
     #[inline]
     pub(crate) fn publish(&mut self, records: usize) {
-        self.len = (self.len + records).min(self.block.capacity);
+        self.len = (self.len + records).min(self.capacity);
         self.block.published.store(self.len, Ordering::Release);
     }
 
-    /// A copy of `block`, whose writer is gone, with room for at least `capacity` records, and its
-    /// writer.
-    pub(crate) fn reopened(block: &Arc<TailBlock>, capacity: usize) -> (Arc<TailBlock>, Self) {
-        let gone = Self { block: Arc::clone(block), len: block.len() };
-        gone.grown(capacity)
-    }
-
-    /// A larger block with the same records, and its writer; readers of the old one keep it.
-    pub(crate) fn grown(&self, capacity: usize) -> (Arc<TailBlock>, Self) {
-        let old = &self.block;
-        let capacity = capacity.max(old.capacity);
-        let (block, mut writer) = TailBlock::new(&old.layout, capacity, old.first_sequence);
-        for lane in 0..old.starts.len() {
-            writer.put_many(lane, self.len, old.lane(lane));
+    /// A copy of `block` with room for at least `capacity` records, and the copy's writer. Readers
+    /// of the old one keep it; whoever wrote to it is gone, or is about to use this one instead.
+    pub(crate) fn copied(
+        block: &TailBlock,
+        capacity: usize,
+        pool: Option<&Arc<BufferPool>>,
+    ) -> (Arc<TailBlock>, Self) {
+        let records = block.len();
+        let capacity = capacity.max(block.capacity);
+        let (copy, mut writer) =
+            TailBlock::new(&block.layout, capacity, block.first_sequence, pool);
+        for lane in 0..block.lanes.len() {
+            writer.put_many(lane, records, block.lane(lane));
         }
-        writer.publish(self.len);
-        (block, writer)
+        writer.publish(records);
+        (copy, writer)
     }
 }
 
@@ -246,7 +315,7 @@ mod tests {
     #[test]
     fn readers_see_whole_records_while_one_writes() {
         let records = if cfg!(miri) { 50 } else { 20_000 };
-        let (block, mut writer) = TailBlock::new(&layout(), records, 7);
+        let (block, mut writer) = TailBlock::new(&layout(), records, 7, None);
         let reader = std::thread::spawn({
             let block = Arc::clone(&block);
             move || loop {
@@ -269,7 +338,7 @@ mod tests {
         }
         reader.join().unwrap();
         assert_eq!(writer.room(), 0);
-        let (grown, writer) = writer.grown(records * 2);
+        let (grown, writer) = TailWriter::copied(&block, records * 2, None);
         assert_eq!((grown.lane(0), writer.room()), (block.lane(0), records));
         assert_eq!(grown.first_sequence(), 7);
     }

@@ -1,3 +1,65 @@
-//! Automation.
+//! `cargo xtask <command>`: the automation of this repository, in Rust.
+//!
+//! # Invariants
+//! - Commands change nothing in the tree, but for `vectors`, which writes the vectors it is asked
+//!   for. `test` may install tools, and says so when it does.
+//! - Every command is right from any working directory and ends with 0 only where all was well.
 
-fn main() {}
+mod kaitai;
+mod spec;
+mod steps;
+mod test;
+mod tidy;
+mod vectors;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// An error is a message for people: what happened, and what to do.
+type Result<T> = std::result::Result<T, String>;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Automation of the presence repository")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run everything a change must pass, step by step, up to the first that fails.
+    Test(test::Options),
+    /// Check the style rules that can be checked without compiling.
+    Tidy,
+    /// Compare the tables of the format's specification with the code.
+    Spec,
+    /// Write the golden vectors of the format that are missing, or verify them all.
+    Vectors(vectors::Options),
+}
+
+fn main() -> ExitCode {
+    let outcome = root().and_then(|root| match Arguments::parse().command {
+        Command::Test(options) => test::run(&root, &options),
+        Command::Tidy => tidy::run(&root),
+        Command::Spec => spec::run(&root),
+        Command::Vectors(options) => vectors::run(&root, &options),
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("xtask: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The top folder of the repository: two above this crate.
+fn root() -> Result<PathBuf> {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .map(Path::to_path_buf)
+        .ok_or_else(|| "this crate is not two folders below the repository's top".to_owned())
+}

@@ -12,6 +12,54 @@ use crate::segment::SegmentFile;
 use crate::shim::Arc;
 use crate::tail::TailPart;
 
+/// A page for as long as somebody else keeps it: what a single answer is read from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PageView<'a> {
+    source: Source<'a>,
+    layout: &'a BlockLayout,
+    records: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Source<'a> {
+    Decoded(&'a [u8]),
+    Tail(&'a TailPart),
+}
+
+impl<'a> PageView<'a> {
+    /// A decoded block.
+    #[inline]
+    pub(crate) fn decoded(bytes: &'a [u8], layout: &'a BlockLayout, records: usize) -> Self {
+        Self { source: Source::Decoded(bytes), layout, records }
+    }
+
+    /// The timestamps.
+    #[inline]
+    pub(crate) fn times(&self) -> &'a [i64] {
+        let bytes = match self.source {
+            Source::Decoded(bytes) => bytes,
+            Source::Tail(part) => part.lane(0),
+        };
+        bytemuck::try_cast_slice(bytes.get(..self.records * 8).unwrap_or_default())
+            .unwrap_or_default()
+    }
+
+    /// Lane `lane`, timestamps being 0; empty where there is none.
+    #[inline]
+    pub(crate) fn lane(&self, lane: usize) -> &'a [u8] {
+        match self.source {
+            Source::Decoded(bytes) => match self.layout.ranges(self.records).nth(lane) {
+                Some(range) => bytes.get(range).unwrap_or_default(),
+                None => &[],
+            },
+            Source::Tail(part) => {
+                let width = self.layout.lanes().get(lane).map_or(0, |lane| lane.value_bytes);
+                part.lane(lane).get(..self.records * width).unwrap_or_default()
+            }
+        }
+    }
+}
+
 /// A block's records, ready to be read.
 #[derive(Debug, Clone)]
 pub(crate) struct Page {
@@ -40,7 +88,7 @@ impl Page {
         Self { bytes, layout: Arc::clone(layout), records }
     }
 
-    /// A decoded block.
+    /// A decoded block, shared.
     pub(crate) fn owned(bytes: Arc<AlignedBuf>, layout: &Arc<BlockLayout>, records: usize) -> Self {
         Self { bytes: Bytes::Owned(bytes), layout: Arc::clone(layout), records }
     }
@@ -61,37 +109,28 @@ impl Page {
         &self.layout
     }
 
+    /// The page, borrowed.
+    #[inline]
+    pub(crate) fn view(&self) -> PageView<'_> {
+        let source = match &self.bytes {
+            Bytes::Mapped { segment, offset, len } => {
+                Source::Decoded(segment.mapped(*offset, *len).unwrap_or_default())
+            }
+            Bytes::Owned(bytes) => Source::Decoded(bytes),
+            Bytes::Tail(part) => Source::Tail(part),
+        };
+        PageView { source, layout: &self.layout, records: self.records }
+    }
+
     /// Lane `lane`, timestamps being 0; empty where there is none.
     #[inline]
     pub(crate) fn lane(&self, lane: usize) -> &[u8] {
-        if let Bytes::Tail(part) = &self.bytes {
-            let Some(shape) = self.layout.lanes().get(lane) else { return &[] };
-            return part.lane(lane).get(..self.records * shape.value_bytes).unwrap_or_default();
-        }
-        match self.layout.ranges(self.records).nth(lane) {
-            Some(range) => self.decoded().get(range).unwrap_or_default(),
-            None => &[],
-        }
+        self.view().lane(lane)
     }
 
     /// The timestamps.
     #[inline]
     pub(crate) fn times(&self) -> &[i64] {
-        let bytes = match &self.bytes {
-            Bytes::Tail(_) => self.lane(0),
-            _ => self.decoded().get(..self.records * 8).unwrap_or_default(),
-        };
-        bytemuck::try_cast_slice(bytes).unwrap_or_default()
-    }
-
-    #[inline]
-    fn decoded(&self) -> &[u8] {
-        match &self.bytes {
-            Bytes::Mapped { segment, offset, len } => {
-                segment.mapped(*offset, *len).unwrap_or_default()
-            }
-            Bytes::Owned(bytes) => bytes,
-            Bytes::Tail(_) => &[],
-        }
+        self.view().times()
     }
 }

@@ -73,6 +73,18 @@ impl Run {
         count.checked_sub(1)
     }
 
+    /// The decoded bytes of block `block`, borrowed from the map; `None` where it was not checked
+    /// yet, or must be decoded.
+    #[inline]
+    pub(crate) fn mapped_block(&self, block: usize, layout: &BlockLayout) -> Option<&[u8]> {
+        if self.kinds.get(block)?.load(Ordering::Relaxed) != PLAIN {
+            return None;
+        }
+        let entry = self.entries.get(block)?;
+        let bytes = layout.decoded_bytes(entry.records.get() as usize);
+        self.segment.mapped(entry.offset.get() + BLOCK_HEADER_BYTES, bytes)
+    }
+
     /// The page of block `block`.
     #[inline]
     pub(crate) fn page(

@@ -19,6 +19,27 @@ pub(crate) fn count_less(times: &[i64], t: i64) -> usize {
     partition(times, t, |x| x < t)
 }
 
+/// Where a straight line from `first` to `last` puts `t` among `count` timestamps. For a caller
+/// that knows the ends already: two cache misses less.
+#[inline]
+pub(crate) fn guess(count: usize, first: i64, last: i64, t: i64) -> usize {
+    // Differences may span all of i64; a time outside the ends is put at one of them.
+    let span = (last.wrapping_sub(first) as u64).max(1);
+    let along = t.clamp(first, last.max(first)).wrapping_sub(first) as u64;
+    let place = (along as f64 / span as f64 * count.saturating_sub(1) as f64) as usize;
+    place.min(count.saturating_sub(1))
+}
+
+/// As [`count_at_most`] (`inclusive`) or [`count_less`], beginning at a [`guess`].
+#[inline]
+pub(crate) fn count_from(times: &[i64], guess: usize, t: i64, inclusive: bool) -> usize {
+    if times.is_empty() {
+        return 0;
+    }
+    let guess = guess.min(times.len() - 1);
+    if inclusive { gallop(times, guess, |x| x <= t) } else { gallop(times, guess, |x| x < t) }
+}
+
 #[inline]
 fn partition(times: &[i64], t: i64, before: impl Fn(i64) -> bool) -> usize {
     let (Some(&first), Some(&last)) = (times.first(), times.last()) else {
@@ -30,12 +51,7 @@ fn partition(times: &[i64], t: i64, before: impl Fn(i64) -> bool) -> usize {
     if before(last) {
         return times.len();
     }
-    // Now `first < = t` and the answer lies in 1 .. len. Differences may span all of i64.
-    let span = last.wrapping_sub(first) as u64;
-    let along = t.wrapping_sub(first) as u64;
-    let guess = (along as f64 / span as f64 * (times.len() - 1) as f64) as usize;
-    let guess = guess.min(times.len() - 1);
-    gallop(times, guess, before)
+    gallop(times, guess(times.len(), first, last, t), before)
 }
 
 #[inline]
@@ -72,6 +88,10 @@ mod tests {
     fn check(times: &[i64], t: i64) {
         assert_eq!(count_at_most(times, t), times.partition_point(|&x| x <= t), "{t} {times:?}");
         assert_eq!(count_less(times, t), times.partition_point(|&x| x < t), "{t} {times:?}");
+        for guess in [0, times.len() / 2, usize::MAX] {
+            assert_eq!(count_from(times, guess, t, true), count_at_most(times, t));
+            assert_eq!(count_from(times, guess, t, false), count_less(times, t));
+        }
     }
 
     proptest! {

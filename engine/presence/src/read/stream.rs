@@ -58,7 +58,7 @@ impl RecordRef {
 
     /// The record as `T`; `None` where a column of `T` has another size.
     pub fn value<T: Record>(&self) -> Option<T> {
-        T::read(&PageRecord { page: &self.page, index: self.index })
+        T::read(&PageRecord { page: self.page.view(), index: self.index })
     }
 }
 

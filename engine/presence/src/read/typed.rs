@@ -38,12 +38,13 @@ impl<T: Record> TypedStream<T> {
     pub fn at(&self, t: i64) -> Result<Option<(i64, T)>> {
         self.stream.with_reader(|reader| {
             reader.refuse_gaps(t, t)?;
-            let Some((position, page)) = reader.last_before(t, true)? else { return Ok(None) };
-            let index = position.index;
-            let value = T::read(&PageRecord { page: &page, index });
-            match (page.times().get(index), value) {
-                (Some(&ts), Some(value)) => Ok(Some((ts, value))),
-                _ => Err(Error::invalid("a record is missing from its page")),
+            let found = reader.with_last(t, |index, page| {
+                let value = T::read(&PageRecord { page, index })?;
+                Some((*page.times().get(index)?, value))
+            })?;
+            match found {
+                Some(None) => Err(Error::invalid("a record is missing from its page")),
+                found => Ok(found.flatten()),
             }
         })
     }

@@ -10,7 +10,7 @@ use presence_format::Order;
 use presence_format::block::BlockLayout;
 
 use super::cache::PageCache;
-use super::page::Page;
+use super::page::{Page, PageView};
 use super::run::Run;
 use super::search;
 use crate::error::{Affected, Error, Result};
@@ -44,6 +44,23 @@ pub(crate) struct StreamView {
 pub(crate) struct Position {
     pub(crate) piece: usize,
     pub(crate) index: usize,
+}
+
+/// Where a record will be found.
+#[derive(Debug, Clone, Copy)]
+struct Place<'a> {
+    piece: usize,
+    records: usize,
+    guess: usize,
+    block: Option<(&'a Arc<Run>, usize)>,
+}
+
+/// Begins to load the value at `guess` while the timestamps around it are searched: one cache miss
+/// beside the other instead of behind it.
+#[inline]
+fn touch_value(view: &PageView<'_>, layout: &BlockLayout, guess: usize) {
+    let width = layout.lanes().get(1).map_or(0, |lane| lane.value_bytes);
+    std::hint::black_box(view.lane(1).get(guess * width).copied());
 }
 
 impl StreamView {
@@ -200,42 +217,60 @@ impl Reader<'_> {
     }
 
     /// The last record at or before `t` (`inclusive`), or before it, and its page.
-    #[inline]
     pub(crate) fn last_before(&self, t: i64, inclusive: bool) -> Result<Option<(Position, Page)>> {
-        let Some((piece, page)) = self.piece_before(t, inclusive)? else {
-            return Ok(None);
-        };
-        let times = page.times();
-        let count =
-            if inclusive { search::count_at_most(times, t) } else { search::count_less(times, t) };
+        let Some(place) = self.place_before(t, inclusive) else { return Ok(None) };
+        let page = self.page(place.piece)?;
         // The piece's first record qualifies, so the count is at least one in a sound block.
-        let index = count.saturating_sub(1);
-        Ok(Some((Position { piece, index }, page)))
+        let count = search::count_from(page.times(), place.guess, t, inclusive);
+        Ok(Some((Position { piece: place.piece, index: count.saturating_sub(1) }, page)))
     }
 
+    /// Asks `question` of the last record at or before `t`: its index, and its page, borrowed.
     #[inline]
-    fn piece_before(&self, t: i64, inclusive: bool) -> Result<Option<(usize, Page)>> {
+    pub(crate) fn with_last<R>(
+        &self,
+        t: i64,
+        question: impl Fn(usize, PageView<'_>) -> R,
+    ) -> Result<Option<R>> {
+        let Some(place) = self.place_before(t, true) else { return Ok(None) };
+        let Place { piece, records, guess, block } = place;
+        if let Some((run, index)) = block
+            && let Some(bytes) = run.mapped_block(index, self.layout)
+        {
+            let view = PageView::decoded(bytes, self.layout, records);
+            touch_value(&view, self.layout, guess);
+            let count = search::count_from(view.times(), guess, t, true);
+            return Ok(Some(question(count.saturating_sub(1), view)));
+        }
+        let page = self.page(piece)?;
+        let view = page.view();
+        let count = search::count_from(view.times(), guess, t, true);
+        Ok(Some(question(count.saturating_sub(1), view)))
+    }
+
+    /// The piece that holds the last record at or before `t`, and about where in it.
+    #[inline]
+    fn place_before(&self, t: i64, inclusive: bool) -> Option<Place<'_>> {
         let qualifies = |first: i64| if inclusive { first <= t } else { first < t };
         let view = self.view;
         for index in (0..view.frozen.len() + usize::from(self.open_len > 0)).rev() {
             let piece = view.blocks + index;
-            let Some((part, len)) = self.memory_part(piece) else { continue };
-            let first = part.lane(0).first_chunk::<8>().map(|word| i64::from_le_bytes(*word));
-            if first.is_some_and(qualifies) {
-                return Ok(Some((piece, Page::tail(part, len))));
+            let Some((part, records)) = self.memory_part(piece) else { continue };
+            let times = part.lane(0).as_chunks::<8>().0;
+            let ts = |word: Option<&[u8; 8]>| word.map(|word| i64::from_le_bytes(*word));
+            let (first, last) = (ts(times.first())?, ts(times.get(records.wrapping_sub(1)))?);
+            if qualifies(first) {
+                let guess = search::guess(records, first, last, t);
+                return Some(Place { piece, records, guess, block: None });
             }
         }
-        let run_index = view.run_first_ts.partition_point(|&first| qualifies(first));
-        let Some(run_index) = run_index.checked_sub(1) else { return Ok(None) };
-        let (Some(run), Some(start)) = (view.runs.get(run_index), view.run_starts.get(run_index))
-        else {
-            return Ok(None);
-        };
-        let Some(block) = run.block_at(t, inclusive) else { return Ok(None) };
-        let page = run
-            .page(block, self.layout, self.cache)
-            .map_err(|error| self.tell_affected(error, start + block))?;
-        Ok(Some((start + block, page)))
+        let run = view.run_first_ts.partition_point(|&first| qualifies(first)).checked_sub(1)?;
+        let (run, start) = (view.runs.get(run)?, *view.run_starts.get(run)?);
+        let block = run.block_at(t, inclusive)?;
+        let entry = run.entries().get(block)?;
+        let records = entry.records.get() as usize;
+        let guess = search::guess(records, entry.first_ts.get(), entry.last_ts.get(), t);
+        Some(Place { piece: start + block, records, guess, block: Some((run, block)) })
     }
 
     /// The position behind the last record at or before `t` (`inclusive`), or before it.

@@ -9,7 +9,7 @@ use std::ops::{Bound, Range, RangeBounds};
 
 use presence_format::{Column, DType, Scalar};
 
-use super::page::Page;
+use super::page::{Page, PageView};
 use super::view::{Position, Reader};
 use crate::error::{Error, Result};
 use crate::record::{Record, Source, Value};
@@ -291,14 +291,14 @@ impl Slice {
         if index >= self.len() {
             return None;
         }
-        T::read(&PageRecord { page: &self.page, index: self.range.start + index })
+        T::read(&PageRecord { page: self.page.view(), index: self.range.start + index })
     }
 }
 
 /// One record of a page as a [`Source`].
 #[derive(Debug)]
 pub(crate) struct PageRecord<'a> {
-    pub(crate) page: &'a Page,
+    pub(crate) page: PageView<'a>,
     pub(crate) index: usize,
 }
 

@@ -5,8 +5,10 @@
 //! - What is unsound below a durable offset that a later sound entry names is rot: it is recorded
 //!   and passed over. What is unsound above every such offset is a torn tail: the scan ends there.
 //! - An entry that chains to the last sound one, wherever it lies behind torn bytes, was written by
-//!   a recovery (or is the index behind reserved zeros), and the scan goes on with it.
-//! - Time and reads are linear in the file's length.
+//!   a recovery (or is the index behind reserved zeros), and the scan goes on with it. What lies
+//!   before it with a number as high, or higher, is left over from before the crash.
+//! - Time and reads are linear in the file's length: the file is searched for entries behind
+//!   unsound bytes once.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +16,7 @@ use presence_format::FormatError;
 use presence_format::block::BlockLayout;
 use presence_format::catalog::{Catalog, StreamEntry};
 use presence_format::checksum::PayloadChecks;
-use presence_format::entry::{ENTRY_ALIGN, ENTRY_MAGIC, Entry, EntryKind};
+use presence_format::entry::{ENTRY_ALIGN, ENTRY_MAGIC, Entry, EntryKind, align_up};
 use presence_format::frame::Section;
 use presence_format::index::IndexEntry;
 use presence_format::segment::FIRST_ENTRY;
@@ -105,7 +107,9 @@ pub(crate) struct Scanner {
     segment: Arc<SegmentFile>,
     window: Window,
     pub(crate) end: End,
-    /// Largest durable offset that a sound entry names.
+    /// The end before an index entry, where that came last.
+    before_index: Option<End>,
+    /// Largest durable offset known of.
     pub(crate) durable: u32,
     pub(crate) retained_from: u32,
     pub(crate) catalog: BTreeMap<u32, StreamEntry>,
@@ -115,6 +119,29 @@ pub(crate) struct Scanner {
     pub(crate) torn_bytes: u32,
     /// Where a recovery may go on writing.
     pub(crate) resume_at: u32,
+    /// Sound headers behind the first unsound entry; none before there was one.
+    ahead: Option<Ahead>,
+    /// Whether something was followed before: what is zeros since then was not written yet.
+    followed: bool,
+}
+
+/// Sound headers that lie behind unsound bytes, ascending in offset and number.
+#[derive(Debug, Default)]
+struct Ahead {
+    headers: Vec<AheadHeader>,
+    /// Largest durable offset that one of them names.
+    durable: u32,
+    /// End of the last byte that is not zero.
+    used: u32,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct AheadHeader {
+    offset: u32,
+    number: u32,
+    previous_crc: u32,
+    /// End of the last byte before it that is not zero.
+    used_before: u32,
 }
 
 impl Scanner {
@@ -125,6 +152,7 @@ impl Scanner {
             window: Window::new(Arc::clone(&segment)),
             segment,
             end: End { offset: FIRST_ENTRY, crc, entries: 0 },
+            before_index: None,
             durable: 0,
             retained_from: 0,
             catalog: BTreeMap::new(),
@@ -132,30 +160,64 @@ impl Scanner {
             damage: Vec::new(),
             torn_bytes: 0,
             resume_at: FIRST_ENTRY,
+            ahead: None,
+            followed: false,
         }
     }
 
-    /// Takes the sound entries that follow, up to the first that is not: to a reader beside a
-    /// writer the rest is not there yet.
+    /// Where the entries end, an index at the very end left out.
+    pub(crate) fn data_end(&self) -> End {
+        self.before_index.unwrap_or(self.end)
+    }
+
+    /// Takes what a reader beside a writer may: as [`Scanner::recover`], but what looks like a torn
+    /// tail is not there yet.
     pub(crate) fn follow(&mut self) -> Result<()> {
         self.window.clear();
-        while self.step()?.is_none() {}
+        self.ahead = None;
+        let torn_bytes = self.torn_bytes;
+        loop {
+            let fault = self.run()?;
+            let offset = self.end.offset;
+            let nothing_yet =
+                self.window.get(offset, ENTRY_ALIGN as usize)?.iter().all(|&byte| byte == 0);
+            if nothing_yet && self.followed {
+                break;
+            }
+            // The writer may have written here after these bytes were read: the durable offset of
+            // what was found behind them tells that a second look sees all of it.
+            self.ahead(offset)?;
+            self.window.clear();
+            if self.step()?.is_none() {
+                continue;
+            }
+            let Some(next) = self.look_ahead(&fault)? else { break };
+            self.end.offset = next;
+        }
+        self.followed = true;
+        if self.ahead.is_some() {
+            self.torn_bytes = torn_bytes;
+        }
         Ok(())
     }
 
-    /// Takes every entry that counts, passing over rot; what is left is a torn tail. In a segment
-    /// that has a successor (`all_durable`) everything was durable.
-    pub(crate) fn recover(&mut self, all_durable: bool) -> Result<()> {
+    /// Takes every entry that counts, passing over rot; what is left is a torn tail. Everything
+    /// below `durable` is known to have been durable.
+    pub(crate) fn recover(&mut self, durable: u32) -> Result<()> {
+        self.durable = self.durable.max(durable);
         loop {
-            let fault = loop {
-                if let Some(fault) = self.step()? {
-                    break fault;
-                }
-            };
-            let Some(next) = self.look_ahead(&fault, all_durable)? else {
-                return Ok(());
-            };
+            let fault = self.run()?;
+            let Some(next) = self.look_ahead(&fault)? else { return Ok(()) };
             self.end.offset = next;
+        }
+    }
+
+    /// Takes entries up to the first that is unsound, and tells what is wrong with that.
+    fn run(&mut self) -> Result<String> {
+        loop {
+            if let Some(fault) = self.step()? {
+                return Ok(fault);
+            }
         }
     }
 
@@ -175,6 +237,7 @@ impl Scanner {
         if let Err(what) = self.take(&entry)? {
             return Ok(Some(what));
         }
+        self.before_index = (entry.kind == EntryKind::Index).then_some(self.end);
         self.end = End {
             offset: entry.end(),
             crc: entry.header.header_crc.get(),
@@ -218,70 +281,98 @@ impl Scanner {
     }
 
     /// Looks behind an unsound entry for the place to go on. `None` where the rest is a torn tail.
-    fn look_ahead(&mut self, fault: &str, all_durable: bool) -> Result<Option<u32>> {
+    fn look_ahead(&mut self, fault: &str) -> Result<Option<u32>> {
         let bad = self.end.offset;
-        let place = self.segment.place();
-        let mut after_rot: Option<(u32, Entry)> = None;
-        let mut used = bad;
-        let mut offset = bad;
-        loop {
-            let chunk = self.window.get(offset, ENTRY_ALIGN as usize)?;
-            if chunk.is_empty() {
-                break;
+        let (next, durable, used) = {
+            let ahead = self.ahead(bad)?;
+            let at = ahead.headers.partition_point(|header| header.offset <= bad);
+            (ahead.headers.get(at).copied(), ahead.durable, ahead.used)
+        };
+        self.durable = self.durable.max(durable);
+        if let Some(next) = next {
+            let chains = next.number == self.end.entries && next.previous_crc == self.end.crc;
+            if chains {
+                let torn = next.used_before.saturating_sub(bad);
+                self.torn_bytes = self.torn_bytes.saturating_add(torn);
+                return Ok(Some(next.offset));
             }
-            if chunk.iter().any(|&byte| byte != 0) {
-                used = offset.saturating_add(chunk.len() as u32);
+            if self.durable > bad && next.number > self.end.entries {
+                self.note_damage(bad, next.offset, fault);
+                self.end.crc = next.previous_crc;
+                self.end.entries = next.number;
+                return Ok(Some(next.offset));
             }
-            if offset > bad && chunk.starts_with(&ENTRY_MAGIC) {
-                let bytes = self.window.get(offset, 128)?;
-                if let Ok(entry) = Entry::parse(bytes, place, offset) {
-                    let header = &entry.header;
-                    if header.number.get() == self.end.entries
-                        && header.previous_crc.get() == self.end.crc
-                    {
-                        self.torn_bytes =
-                            self.torn_bytes.saturating_add(used_before(used, bad, offset));
-                        return Ok(Some(offset));
-                    }
-                    let later = header.number.get() > self.end.entries;
-                    if later && after_rot.is_none() {
-                        after_rot = Some((offset, entry));
-                    }
-                    self.durable = self.durable.max(header.durable_offset.get());
-                }
-            }
-            offset = offset.saturating_add(ENTRY_ALIGN);
         }
-        if (self.durable > bad || all_durable)
-            && let Some((offset, entry)) = after_rot
-        {
-            self.damage.push(Damage {
-                file: self.segment.name.clone(),
-                offset: u64::from(bad),
-                end: u64::from(offset),
-                what: fault.to_owned(),
-            });
-            self.end.crc = entry.header.previous_crc.get();
-            self.end.entries = entry.header.number.get();
-            return Ok(Some(offset));
+        // Behind the durable end of a segment with a successor lies nothing that anybody misses.
+        if self.durable > bad && used > bad && !self.is_footer(bad, used)? {
+            self.note_damage(bad, used.min(self.durable), fault);
         }
         self.torn_bytes = self.torn_bytes.saturating_add(used.saturating_sub(bad));
-        self.resume_at = presence_format::entry::align_up(used);
-        if all_durable && used > bad {
-            self.damage.push(Damage {
-                file: self.segment.name.clone(),
-                offset: u64::from(bad),
-                end: u64::from(used),
-                what: fault.to_owned(),
-            });
-        }
+        self.resume_at = align_up(used.max(bad));
         Ok(None)
+    }
+
+    fn note_damage(&mut self, from: u32, to: u32, what: &str) {
+        self.damage.push(Damage {
+            file: self.segment.name.clone(),
+            offset: u64::from(from),
+            end: u64::from(to),
+            what: what.to_owned(),
+        });
+    }
+
+    /// Whether what lies from `bad` on can be nothing but a footer behind its index.
+    fn is_footer(&mut self, bad: u32, used: u32) -> Result<bool> {
+        let last_is_index = self.before_index.is_some();
+        Ok(last_is_index && used.saturating_sub(bad) <= 2 * ENTRY_ALIGN)
+    }
+
+    /// The sound headers behind `bad`: found once, kept for the rest of the scan.
+    ///
+    /// A header counts only while none behind it has a number as low: what has is left over from
+    /// before a crash whose recovery wrote those behind it.
+    fn ahead(&mut self, bad: u32) -> Result<&Ahead> {
+        if self.ahead.is_none() {
+            let place = self.segment.place();
+            let mut ahead = Ahead { used: bad, ..Ahead::default() };
+            let mut offset = bad;
+            loop {
+                let bytes = self.window.get(offset, 128)?;
+                let chunk = bytes.get(..bytes.len().min(ENTRY_ALIGN as usize)).unwrap_or_default();
+                if chunk.is_empty() {
+                    break;
+                }
+                if offset > bad
+                    && chunk.starts_with(&ENTRY_MAGIC)
+                    && let Ok(entry) = Entry::parse(bytes, place, offset)
+                {
+                    ahead.take(&entry, offset);
+                }
+                if let Some(last) = chunk.iter().rposition(|&byte| byte != 0) {
+                    ahead.used = offset.saturating_add(last as u32 + 1);
+                }
+                offset = offset.saturating_add(ENTRY_ALIGN);
+            }
+            self.ahead = Some(ahead);
+        }
+        Ok(self.ahead.get_or_insert_default())
     }
 }
 
-/// Bytes in use between the unsound entry at `bad` and the one at `next`.
-fn used_before(used: u32, bad: u32, next: u32) -> u32 {
-    if used > next { next.saturating_sub(bad) } else { used.saturating_sub(bad) }
+impl Ahead {
+    fn take(&mut self, entry: &Entry, offset: u32) {
+        let number = entry.header.number.get();
+        while self.headers.last().is_some_and(|last| last.number >= number) {
+            self.headers.pop();
+        }
+        self.durable = self.durable.max(entry.header.durable_offset.get());
+        self.headers.push(AheadHeader {
+            offset,
+            number,
+            previous_crc: entry.header.previous_crc.get(),
+            used_before: self.used,
+        });
+    }
 }
 
 fn take_block(

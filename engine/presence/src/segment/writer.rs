@@ -43,6 +43,7 @@ pub(crate) struct SegmentWriter {
     torn_bytes: u32,
     blocks: BTreeMap<u32, Vec<IndexEntry>>,
     records: u64,
+    block_count: usize,
     encoded: Vec<u8>,
 }
 
@@ -128,6 +129,7 @@ impl SegmentWriter {
         blocks: BTreeMap<u32, Vec<IndexEntry>>,
     ) -> Self {
         let records = blocks.values().flatten().map(|block| u64::from(block.records.get())).sum();
+        let block_count = blocks.values().map(Vec::len).sum();
         Self {
             place: segment.place(),
             segment,
@@ -136,6 +138,7 @@ impl SegmentWriter {
             torn_bytes,
             blocks,
             records,
+            block_count,
             encoded: Vec::new(),
         }
     }
@@ -148,6 +151,11 @@ impl SegmentWriter {
     /// The blocks written so far, by stream.
     pub(crate) fn blocks(&self) -> &BTreeMap<u32, Vec<IndexEntry>> {
         &self.blocks
+    }
+
+    /// Bytes of the index entries so far: they all go into one payload.
+    pub(crate) fn index_bytes(&self) -> usize {
+        self.block_count * IndexEntry::BYTES
     }
 
     /// Records in the blocks written so far.
@@ -203,6 +211,7 @@ impl SegmentWriter {
             IndexEntry::of(&entry).ok_or_else(|| Error::invalid("a block has no header"))?;
         self.blocks.entry(parts.stream).or_default().push(index);
         self.records += parts.records as u64;
+        self.block_count += 1;
         Ok(index)
     }
 

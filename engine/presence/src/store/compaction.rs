@@ -141,11 +141,14 @@ impl<'a> Task<'a> {
         let (Some(first), Some(last)) = (inputs.first(), inputs.last()) else {
             return Err(Error::invalid("nothing to compact"));
         };
-        let mut header = first.file.header;
-        header.generation =
-            (inputs.iter().map(|i| i.file.header.generation.get()).max().unwrap_or(0) + 1).into();
+        let generation = inputs.iter().map(|input| input.file.header.generation.get()).max();
+        let mut header = SegmentHeader::first(core.database, 0, core.device.now_unix_us());
+        header.generation = generation.unwrap_or(0).saturating_add(1).into();
+        header.log_first = first.file.header.log_first;
         header.log_last = last.file.header.log_last;
-        header.created_unix_us = core.device.now_unix_us().into();
+        header.previous_segment = first.file.header.previous_segment;
+        header.previous_end = first.file.header.previous_end;
+        header.previous_crc = first.file.header.previous_crc;
         let log =
             End { offset: last.footer.log_end.get(), crc: last.footer.log_crc.get(), entries: 0 };
         let mut blocks: BTreeMap<u32, Vec<(usize, IndexEntry)>> = BTreeMap::new();
@@ -203,10 +206,13 @@ impl<'a> Task<'a> {
             }
             return written.map(|_| None);
         }
-        for output in &mut outputs {
-            output.rename(&*self.core.device)?;
-        }
-        self.core.device.sync_directory().map_err(Error::io("sync", &self.core.path))?;
+        // Some may have their names now: a later compaction of the same inputs would give their
+        // place to two sets of outputs.
+        let device = &*self.core.device;
+        let named = outputs.iter().try_for_each(|output| output.rename(device));
+        let named = named
+            .and_then(|()| device.sync_directory().map_err(Error::io("sync", &self.core.path)));
+        named.map_err(|error| self.core.poison(error))?;
         Ok(Some(self.publish(&outputs)))
     }
 
@@ -220,7 +226,8 @@ impl<'a> Task<'a> {
     ) -> Result<bool> {
         let mut plan = plan.iter().peekable();
         for part in 0..parts {
-            outputs.push(self.begin(part, parts)?);
+            let set = outputs.first().map(|output| output.segment.number());
+            outputs.push(self.begin(part, parts, set)?);
             let Some(writer) = outputs.last_mut() else { continue };
             let mut lanes = Vec::new();
             while let Some(block) = plan.next_if(|block| block.part == part) {
@@ -245,10 +252,12 @@ impl<'a> Task<'a> {
         Ok(true)
     }
 
-    fn begin(&self, part: u16, parts: u16) -> Result<SegmentWriter> {
+    fn begin(&self, part: u16, parts: u16, set: Option<u32>) -> Result<SegmentWriter> {
         let log = self.core.log()?;
         let mut header = self.header;
-        header.segment = log.take_number().into();
+        let number = log.take_number();
+        header.segment = number.into();
+        header.set = set.unwrap_or(number).into();
         header.part = part.into();
         header.parts = parts.into();
         SegmentWriter::create_unpublished(

@@ -25,6 +25,8 @@ use crate::write::log::Log;
 pub(crate) struct StreamTable {
     pub(crate) by_id: BTreeMap<u32, Arc<StreamState>>,
     by_name: HashMap<String, Arc<StreamState>>,
+    /// About as many bytes as all streams take in a catalog.
+    pub(crate) catalog_bytes: usize,
 }
 
 impl StreamTable {
@@ -33,7 +35,8 @@ impl StreamTable {
         let by_id: BTreeMap<_, _> = streams.into_iter().map(|stream| (stream.id, stream)).collect();
         let by_name =
             by_id.values().map(|stream| (stream.name.clone(), Arc::clone(stream))).collect();
-        Self { by_id, by_name }
+        let catalog_bytes = by_id.values().map(|stream| stream.catalog_bytes).sum();
+        Self { by_id, by_name, catalog_bytes }
     }
 
     /// The same with one more.

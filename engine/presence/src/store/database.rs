@@ -160,6 +160,7 @@ impl Database {
             active: Some(active),
             next_segment: 2,
             lock: Some(guard),
+            write_buffer_bytes: options.write_buffer_bytes,
             ..LogStart::default()
         };
         let report = RecoveryReport { segments: 1, ..RecoveryReport::default() };
@@ -191,6 +192,7 @@ impl Database {
             next_segment: loaded.next_segment,
             retained_from: loaded.retained_from,
             lock: Some(guard),
+            write_buffer_bytes: options.write_buffer_bytes,
         };
         let table = StreamTable::new(streams);
         let log = Some(Log::new(start));
@@ -281,6 +283,14 @@ impl Database {
         }
         let view = StreamView::default();
         let stream = Arc::new(StreamState::new(id, name.to_owned(), schema, view, 0, None));
+        let catalog_bytes = table.catalog_bytes + stream.catalog_bytes;
+        if catalog_bytes > caps::CATALOG_BYTES_MAX {
+            return Err(Error::invalid(format!(
+                "with stream {name:?} names and schemas would take {catalog_bytes} bytes; \
+                 the limit is {}",
+                caps::CATALOG_BYTES_MAX
+            )));
+        }
         let streams = vec![catalog_entry(&stream, 0, None)];
         log.add_catalog(core, Catalog { retained_from: 0, streams })?;
         core.streams.update(|table| table.with(Arc::clone(&stream)));

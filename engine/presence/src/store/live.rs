@@ -21,6 +21,8 @@ pub(crate) struct Candidate {
     pub(crate) log_last: u32,
     pub(crate) part: u16,
     pub(crate) parts: u16,
+    /// Which compaction it came from.
+    pub(crate) set: u32,
 }
 
 impl Candidate {
@@ -32,17 +34,20 @@ impl Candidate {
             log_last: header.log_last.get(),
             part: header.part.get(),
             parts: header.parts.get(),
+            set: header.set.get(),
         }
     }
 
-    fn group(&self) -> (u32, u32, u32, u16) {
-        (self.generation, self.log_first, self.log_last, self.parts)
+    fn group(&self) -> (u32, u32, u32, u32, u16) {
+        (self.set, self.generation, self.log_first, self.log_last, self.parts)
+    }
+
+    fn spans(&self, other: &Self) -> bool {
+        self.log_first <= other.log_first && other.log_last <= self.log_last
     }
 
     fn covers(&self, other: &Self) -> bool {
-        self.log_first <= other.log_first
-            && other.log_last <= self.log_last
-            && self.generation > other.generation
+        self.spans(other) && self.generation > other.generation
     }
 }
 
@@ -57,7 +62,11 @@ pub(crate) fn live(candidates: &[Candidate]) -> (Vec<u32>, Vec<u32>) {
         parts == usize::from(candidate.parts)
     };
     let replaced = |candidate: &Candidate| {
-        candidates.iter().any(|other| other.covers(candidate) && whole(other))
+        // What an interrupted compaction left is dead once another one of the same was completed.
+        let again = |other: &Candidate| other.set != candidate.set && other.spans(candidate);
+        candidates.iter().any(|other| {
+            whole(other) && (other.covers(candidate) || (!whole(candidate) && again(other)))
+        })
     };
     // An incomplete output is dead where everything that it stands for is there in other segments.
     let redundant = |candidate: &Candidate| {
@@ -83,11 +92,21 @@ mod tests {
     use super::*;
 
     fn log(number: u32) -> Candidate {
-        Candidate { number, generation: 0, log_first: number, log_last: number, part: 0, parts: 1 }
+        Candidate {
+            number,
+            generation: 0,
+            log_first: number,
+            log_last: number,
+            part: 0,
+            parts: 1,
+            set: number,
+        }
     }
 
     fn output(number: u32, range: (u32, u32), generation: u32, part: u16, parts: u16) -> Candidate {
-        Candidate { number, generation, log_first: range.0, log_last: range.1, part, parts }
+        let set = number - u32::from(part);
+        let (log_first, log_last) = range;
+        Candidate { number, generation, log_first, log_last, part, parts, set }
     }
 
     #[test]
@@ -101,6 +120,15 @@ mod tests {
         assert_eq!(live(&whole[1..]), (vec![4, 5, 3], vec![2]));
         // A part lost when the inputs are gone: the other is the only copy of what it holds.
         assert_eq!(live(&[log(3), output(4, (1, 2), 1, 0, 2)]), (vec![4, 3], vec![]));
+    }
+
+    #[test]
+    fn what_an_interrupted_compaction_left_is_dead_when_it_was_done_again() {
+        let left = output(4, (1, 2), 1, 0, 2);
+        let again = [output(5, (1, 2), 1, 0, 2), output(6, (1, 2), 1, 1, 2)];
+        assert_eq!(live(&[log(1), log(2), left, again[0]]), (vec![1, 2], vec![4, 5]));
+        assert_eq!(live(&[log(1), left, again[0], again[1]]), (vec![5, 6], vec![1, 4]));
+        assert_eq!(live(&[left, again[0], again[1]]), (vec![5, 6], vec![4]));
     }
 
     #[test]

@@ -91,7 +91,7 @@ impl LoadedSegment<'_> {
     pub(crate) fn log_end(&self) -> (u32, u32) {
         match self {
             Self::Sealed(sealed) => (sealed.footer.log_end.get(), sealed.footer.log_crc.get()),
-            Self::Open(scanner, _) => (scanner.end.offset, scanner.end.crc),
+            Self::Open(scanner, _) => (scanner.data_end().offset, scanner.data_end().crc),
         }
     }
 }
@@ -201,7 +201,11 @@ impl Loader {
         let last_log = candidates.iter().filter(|c| c.generation == 0).map(|c| c.number).max();
         for &number in &order {
             if let Some(file) = by_number.get(&number) {
-                self.load_segment(file, Some(number) == last_log, &mut report)?;
+                let successor = by_number.values().find(|f| {
+                    f.header.generation.get() == 0 && f.header.previous_segment.get() == number
+                });
+                let end = successor.map(|successor| successor.header.previous_end.get());
+                self.load_segment(file, Some(number) == last_log, end, &mut report)?;
             }
         }
         order.retain(|number| self.known.contains_key(number));
@@ -301,6 +305,7 @@ impl Loader {
         &mut self,
         file: &Arc<SegmentFile>,
         is_last: bool,
+        end: Option<u32>,
         report: &mut RecoveryReport,
     ) -> Result<()> {
         let number = file.number();
@@ -332,7 +337,9 @@ impl Loader {
         if self.following && is_last {
             scanner.follow()?;
         } else {
-            scanner.recover(!is_last)?;
+            // Before a segment has a successor, all of it is durable.
+            let durable = if is_last { 0 } else { end.unwrap_or(file_end(file)?) };
+            scanner.recover(durable)?;
         }
         report.scanned.push(file.name.clone());
         report.scanned_bytes += u64::from(scanner.end.offset);
@@ -382,6 +389,11 @@ impl Loader {
     }
 }
 
+fn file_end(file: &SegmentFile) -> Result<u32> {
+    let len = file.file.len().map_err(Error::io("measure", &file.name))?;
+    Ok(u32::try_from(len).unwrap_or(u32::MAX))
+}
+
 fn whole_file(name: &str, what: &str) -> Damage {
     Damage { file: name.to_owned(), offset: 0, end: u64::MAX, what: what.to_owned() }
 }
@@ -416,7 +428,7 @@ pub(crate) fn read_sealed(file: &Arc<SegmentFile>) -> Result<SealedSegment> {
         let error = presence_format::FormatError::corrupt(0, "no index where the footer says");
         return Err(fault()(error));
     };
-    if entry.header.previous_crc != footer.data_crc {
+    if entry.header.previous_crc != footer.data_crc || entry.header.number != footer.entries {
         let error = presence_format::FormatError::corrupt(56, "index of other data");
         return Err(fault()(error));
     }

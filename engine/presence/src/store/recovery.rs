@@ -220,7 +220,7 @@ impl ViewBuilder {
             return;
         };
         let first_sequence = piece.first_sequence + done as u64;
-        let (block, mut writer) = TailBlock::new(&stream.layout, records, first_sequence);
+        let (block, mut writer) = TailBlock::new(&stream.layout, records, first_sequence, None);
         for (lane, (bytes, shape)) in piece.lanes.iter().zip(stream.layout.lanes()).enumerate() {
             let values = bytes.get(done * shape.value_bytes..).unwrap_or_default();
             writer.put_many(lane, records, values);

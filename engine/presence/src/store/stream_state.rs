@@ -33,6 +33,8 @@ pub(crate) struct StreamState {
     pub(crate) durable: AtomicU64,
     /// Timestamp of the last record found at opening; later ones stand in the view.
     pub(crate) opened_last_ts: Option<i64>,
+    /// About as many bytes as the stream takes in a catalog.
+    pub(crate) catalog_bytes: usize,
 }
 
 impl StreamState {
@@ -45,9 +47,14 @@ impl StreamState {
         sequence: u64,
         last_ts: Option<i64>,
     ) -> Self {
+        let mut encoded = Vec::new();
+        schema.encode(&mut encoded);
+        // Id, flags, sequence, timestamp and lengths take 40 bytes at most.
+        let catalog_bytes = encoded.len() + name.len() + 40;
         Self {
             id,
             name,
+            catalog_bytes,
             layout: Arc::new(BlockLayout::new(&schema)),
             schema,
             view: Swap::new(view),

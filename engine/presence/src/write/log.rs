@@ -29,6 +29,10 @@ use crate::tail::TailPart;
 
 /// Blocks in one run of the active segment before the next run begins.
 const RUN_BLOCKS_MAX: usize = 256;
+/// Bytes of frozen blocks worth waking a thread for.
+const WAKE_BYTES: usize = 256 << 10;
+/// Index entries of a segment: with the catalog they must fit one payload.
+const INDEX_BYTES_MAX: usize = PAYLOAD_BYTES_MAX as usize / 2;
 /// Space reserved ahead of durable commits.
 const RESERVE_BYTES: u32 = 1 << 20;
 
@@ -39,6 +43,8 @@ pub(crate) struct Log {
     pub(crate) sync: GroupSync,
     /// Bytes of frozen blocks not yet written.
     frozen_bytes: AtomicUsize,
+    /// So many of them wake the log's thread; fewer wait for the regular flush.
+    wake_bytes: usize,
     /// Signals work to the log's thread, and room to waiting writers.
     pub(crate) signal: Mutex<Signal>,
     pub(crate) work: Condvar,
@@ -137,6 +143,7 @@ pub(crate) struct LogStart {
     pub(crate) next_segment: u32,
     pub(crate) retained_from: u32,
     pub(crate) lock: Option<Box<dyn crate::device::LockGuard>>,
+    pub(crate) write_buffer_bytes: usize,
 }
 
 impl Log {
@@ -164,6 +171,7 @@ impl Log {
             }),
             sync: GroupSync::new(written),
             frozen_bytes: AtomicUsize::new(0),
+            wake_bytes: WAKE_BYTES.min(start.write_buffer_bytes / 4),
             signal: Mutex::default(),
             work: Condvar::new(),
             room: Condvar::new(),
@@ -201,8 +209,10 @@ impl Log {
             self.frozen_bytes.fetch_sub(bytes, Ordering::AcqRel);
             return;
         }
-        lock(&self.signal).frozen = true;
-        self.work.notify_one();
+        if self.frozen_bytes() >= self.wake_bytes {
+            lock(&self.signal).frozen = true;
+            self.work.notify_one();
+        }
     }
 
     /// Bytes of frozen blocks not yet written.
@@ -350,7 +360,8 @@ impl State {
         let full = self.active.as_ref().is_some_and(|active| {
             let end = active.end();
             // The first entry is the catalog: a segment takes at least one more, however large.
-            end.entries > 1 && end.offset.saturating_add(bytes) > limit
+            let large = end.offset.saturating_add(bytes) > limit;
+            end.entries > 1 && (large || active.index_bytes() > INDEX_BYTES_MAX)
         });
         if full {
             self.seal(core, log)?;

@@ -15,9 +15,10 @@ use crate::options::{Level, Watermark};
 use crate::record::{Record, Sink, Value};
 use crate::shim::atomic::Ordering;
 use crate::shim::{Arc, PoisonError, lock};
+use crate::store::core::Core;
 use crate::store::database::Handle;
 use crate::store::stream_state::StreamState;
-use crate::tail::{TailBlock, TailWriter};
+use crate::tail::{BufferPool, TailBlock, TailWriter};
 use crate::write::log::{Log, catalog_entry};
 
 /// Decoded bytes of a stream's first open block; it grows to the full size as records come.
@@ -38,6 +39,10 @@ struct Appender {
     /// No timestamp may come: the last one was the greatest there is.
     exhausted: bool,
     records_max: usize,
+    /// One for strictly increasing time, else zero: what the next timestamp must add at least.
+    step: i64,
+    core: Arc<Core>,
+    pool: Arc<BufferPool>,
 }
 
 impl Appender {
@@ -54,8 +59,8 @@ impl Appender {
         let capacity = stream.layout.records_within(FIRST_BLOCK_BYTES).min(records_max);
         let view = stream.view.load_full();
         let (block, tail) = match &view.open {
-            Some(open) => TailWriter::reopened(&open.block, capacity),
-            None => TailBlock::new(&stream.layout, capacity, stream.end_sequence()),
+            Some(open) => TailWriter::copied(&open.block, capacity, None),
+            None => TailBlock::new(&stream.layout, capacity, stream.end_sequence(), None),
         };
         stream.view.update(|view| view.with_open(&block));
         let mut appender = Self {
@@ -66,6 +71,9 @@ impl Appender {
             room: 0,
             exhausted: false,
             records_max,
+            step: i64::from(stream.schema.order() == Order::StrictlyIncreasing),
+            core: Arc::clone(&handle.core),
+            pool: Arc::default(),
         };
         if let Some(last_ts) = stream.last_ts() {
             appender.accept(last_ts);
@@ -80,20 +88,22 @@ impl Appender {
     /// Notes that `ts` was appended.
     #[inline]
     fn accept(&mut self, ts: i64) {
-        match self.stream.schema.order() {
-            Order::NonDecreasing => self.floor = ts,
-            Order::StrictlyIncreasing => match ts.checked_add(1) {
-                Some(next) => self.floor = next,
-                None => self.exhausted = true,
-            },
+        match ts.checked_add(self.step) {
+            Some(floor) => {
+                self.floor = floor;
+                self.room = self.tail.room();
+            }
+            None => {
+                self.exhausted = true;
+                self.room = 0;
+            }
         }
-        self.room = if self.exhausted { 0 } else { self.tail.room() };
     }
 
     /// Whether a record at `ts` may be written at once: order kept, room there, nothing failed.
     #[inline]
     fn may_append(&self, ts: i64) -> bool {
-        ts >= self.floor && self.room > 0 && !self.handle.core.has_failed()
+        ts >= self.floor && self.room > 0 && !self.core.has_failed()
     }
 
     /// Finds out why a record at `ts` may not be written at once, and makes room.
@@ -121,7 +131,8 @@ impl Appender {
             let capacity = self.tail.block().capacity();
             if capacity < self.records_max {
                 let larger = capacity.saturating_mul(GROWTH).min(self.records_max);
-                let (block, tail) = self.tail.grown(larger);
+                let pool = (larger == self.records_max).then_some(&self.pool);
+                let (block, tail) = TailWriter::copied(self.tail.block(), larger, pool);
                 self.stream.view.update(|view| view.with_open(&block));
                 self.tail = tail;
             } else {
@@ -135,7 +146,8 @@ impl Appender {
     fn freeze(&mut self) -> Result<()> {
         let old = Arc::clone(self.tail.block());
         let next = old.first_sequence() + old.len() as u64;
-        let (block, tail) = TailBlock::new(&self.stream.layout, self.records_max, next);
+        let (block, tail) =
+            TailBlock::new(&self.stream.layout, self.records_max, next, Some(&self.pool));
         let core = &self.handle.core;
         let log = core.log()?;
         log.freeze(old.memory_bytes(), || {
