@@ -57,3 +57,26 @@ impl<T> Swap<T> {
         self.0.store(Arc::new(value));
     }
 }
+
+/// A published value that may be absent.
+#[derive(Debug)]
+pub(crate) struct SwapOption<T>(arc_swap::ArcSwapOption<T>);
+
+impl<T> Default for SwapOption<T> {
+    fn default() -> Self {
+        Self(arc_swap::ArcSwapOption::const_empty())
+    }
+}
+
+impl<T> SwapOption<T> {
+    /// The value as it is now. Wait-free; meant to be held briefly.
+    #[inline]
+    pub(crate) fn load(&self) -> arc_swap::Guard<Option<Arc<T>>> {
+        self.0.load()
+    }
+
+    /// Replaces the value.
+    pub(crate) fn store(&self, value: Option<Arc<T>>) {
+        self.0.store(value);
+    }
+}

@@ -1,18 +1,40 @@
 //! Decoded pages kept for the next reader, bounded by bytes.
 //!
+//! A page hangs in the [`Slot`] of its block, where a reader finds it without a lock; the cache
+//! knows the slots in use and empties those that were not looked at lately (the clock algorithm:
+//! one bit of recency a slot, Corbató 1968).
+//!
 //! # Invariants
 //! - The bytes held never exceed the budget, but for one page larger than it.
-//! - A page is keyed by segment number and offset. Numbers are never used again, so a key never
-//!   means two things.
+//! - A hit takes no lock; a miss takes one after the page was made, never while.
 
-use std::collections::HashMap;
+use std::collections::VecDeque;
 
-use crate::device::aligned::AlignedBuf;
-use crate::shim::{Arc, Mutex, lock};
+use crate::device::AlignedBuf;
+use crate::shim::atomic::{AtomicBool, Ordering};
+use crate::shim::{Arc, Mutex, SwapOption, lock};
 
-type Key = (u32, u32);
+/// The place of one block's page.
+#[derive(Debug, Default)]
+pub(crate) struct Slot {
+    page: SwapOption<AlignedBuf>,
+    used: AtomicBool,
+}
 
-/// A cache of decoded pages, least recently used out first.
+impl Slot {
+    /// Asks `question` of the page, where it is there.
+    #[inline]
+    pub(crate) fn with<R>(&self, question: impl FnOnce(&Arc<AlignedBuf>) -> R) -> Option<R> {
+        let page = self.page.load();
+        let page = page.as_ref()?;
+        if !self.used.load(Ordering::Relaxed) {
+            self.used.store(true, Ordering::Relaxed);
+        }
+        Some(question(page))
+    }
+}
+
+/// A cache of decoded pages.
 #[derive(Debug)]
 pub(crate) struct PageCache {
     budget_bytes: usize,
@@ -21,9 +43,9 @@ pub(crate) struct PageCache {
 
 #[derive(Debug, Default)]
 struct Inner {
-    pages: HashMap<Key, (Arc<AlignedBuf>, u64)>,
+    /// Slots that hold a page, the next to be looked at in front.
+    clock: VecDeque<Arc<Slot>>,
     bytes: usize,
-    clock: u64,
 }
 
 impl PageCache {
@@ -32,25 +54,26 @@ impl PageCache {
         Self { budget_bytes, inner: Mutex::default() }
     }
 
-    /// The page under `key`, or the one that `load` makes. Two readers that miss at once both
-    /// load; the first one's page is kept.
+    /// The page in `slot`, or the one that `load` makes. Two readers that miss at once both load;
+    /// the first one's page is kept.
     pub(crate) fn get<E>(
         &self,
-        key: Key,
+        slot: &Arc<Slot>,
         load: impl FnOnce() -> Result<AlignedBuf, E>,
     ) -> Result<Arc<AlignedBuf>, E> {
-        if let Some(page) = lock(&self.inner).touch(key) {
+        if let Some(page) = slot.with(Arc::clone) {
             return Ok(page);
         }
         let page = Arc::new(load()?);
         let mut inner = lock(&self.inner);
-        if let Some(earlier) = inner.touch(key) {
+        if let Some(earlier) = slot.with(Arc::clone) {
             return Ok(earlier);
         }
         inner.make_room(self.budget_bytes.saturating_sub(page.len()));
         inner.bytes += page.len();
-        let clock = inner.clock;
-        inner.pages.insert(key, (Arc::clone(&page), clock));
+        slot.page.store(Some(Arc::clone(&page)));
+        slot.used.store(true, Ordering::Relaxed);
+        inner.clock.push_back(Arc::clone(slot));
         Ok(page)
     }
 
@@ -62,19 +85,17 @@ impl PageCache {
 }
 
 impl Inner {
-    fn touch(&mut self, key: Key) -> Option<Arc<AlignedBuf>> {
-        self.clock += 1;
-        let clock = self.clock;
-        let (page, used) = self.pages.get_mut(&key)?;
-        *used = clock;
-        Some(Arc::clone(page))
-    }
-
+    /// Empties slots until at most `bytes` are held: those not used since the clock last passed.
     fn make_room(&mut self, bytes: usize) {
         while self.bytes > bytes {
-            let oldest = self.pages.iter().min_by_key(|(_, (_, used))| *used).map(|(key, _)| *key);
-            let Some((page, _)) = oldest.and_then(|key| self.pages.remove(&key)) else { return };
-            self.bytes = self.bytes.saturating_sub(page.len());
+            let Some(slot) = self.clock.pop_front() else { return };
+            if slot.used.swap(false, Ordering::Relaxed) {
+                self.clock.push_back(slot);
+                continue;
+            }
+            let len = slot.page.load().as_ref().map_or(0, |page| page.len());
+            slot.page.store(None);
+            self.bytes = self.bytes.saturating_sub(len);
         }
     }
 }
@@ -88,17 +109,20 @@ mod tests {
     }
 
     #[test]
-    fn keeps_the_budget_and_the_newest() {
+    fn keeps_the_budget_and_what_is_used() {
         let cache = PageCache::new(1000);
-        for offset in 0..20 {
-            cache.get((1, offset), || page(300)).unwrap();
+        let slots: Vec<Arc<Slot>> = (0..20).map(|_| Arc::default()).collect();
+        for slot in &slots {
+            cache.get(slot, || page(300)).unwrap();
             assert!(cache.bytes() <= 1000);
+            cache.get(&slots[0], || page(300)).unwrap();
         }
-        cache.get((1, 19), || Err(())).unwrap();
-        assert_eq!(cache.get((1, 0), || Err(())).unwrap_err(), ());
-        cache.get((1, 100), || page(5000)).unwrap();
+        assert!(cache.get(&slots[0], || Err(())).is_ok(), "used all the time");
+        assert_eq!(cache.get(&slots[1], || Err(())).unwrap_err(), ());
+        let (large, small) = (Arc::default(), Arc::default());
+        cache.get(&large, || page(5000)).unwrap();
         assert_eq!(cache.bytes(), 5000);
-        cache.get((1, 101), || page(1)).unwrap();
+        cache.get(&small, || page(1)).unwrap();
         assert!(cache.bytes() <= 1000);
     }
 }

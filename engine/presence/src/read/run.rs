@@ -8,13 +8,13 @@ use presence_format::Compression;
 use presence_format::block::BlockLayout;
 use presence_format::index::IndexEntry;
 
-use super::cache::PageCache;
+use super::cache::{PageCache, Slot};
 use super::page::Page;
-use super::search;
+use super::search::{self, Line};
 use crate::error::{Error, Result};
 use crate::segment::SegmentFile;
-use crate::shim::Arc;
 use crate::shim::atomic::{AtomicU8, Ordering};
+use crate::shim::{Arc, OnceLock};
 
 /// Blocks of one stream in one segment.
 #[derive(Debug)]
@@ -24,6 +24,11 @@ pub(crate) struct Run {
     entries: Box<[IndexEntry]>,
     /// Per block: [`PLAIN`], [`ENCODED`], or not looked at yet.
     kinds: Box<[AtomicU8]>,
+    /// Per block, the timestamp of every so many records, once it was read: a large block's
+    /// straight line strays too far.
+    samples: Box<[OnceLock<Box<[i64]>>]>,
+    /// Per block, where its decoded page hangs; made when the first block is decoded.
+    slots: OnceLock<Box<[Arc<Slot>]>>,
 }
 
 impl Run {
@@ -34,7 +39,61 @@ impl Run {
             first_ts: entries.iter().map(|entry| entry.first_ts.get()).collect(),
             entries: entries.into(),
             kinds: entries.iter().map(|_| AtomicU8::new(0)).collect(),
+            samples: entries.iter().map(|_| OnceLock::new()).collect(),
+            slots: OnceLock::new(),
         }
+    }
+
+    /// The run with one block more. Pages decoded already stay.
+    pub(crate) fn extended(&self, entry: &IndexEntry) -> Self {
+        let entries = [&self.entries[..], std::slice::from_ref(entry)].concat();
+        let run = Self::new(Arc::clone(&self.segment), &entries);
+        if let Some(slots) = self.slots.get() {
+            let slots = slots.iter().cloned().chain([Arc::default()]).collect();
+            let _first = run.slots.set(slots);
+        }
+        run
+    }
+
+    /// The line on which `t` is looked for in block `block`, whose index entry is `entry`.
+    #[inline]
+    pub(crate) fn line(&self, block: usize, entry: &IndexEntry, t: i64) -> Line {
+        let records = entry.records.get() as usize;
+        let (first, last) = (entry.first_ts.get(), entry.last_ts.get());
+        let Some(samples) = self.samples.get(block).and_then(OnceLock::get) else {
+            return Line::new(0, records, first, last);
+        };
+        let above = samples.iter().map(|&sample| usize::from(sample <= t)).sum::<usize>();
+        let below = above.saturating_sub(1);
+        let from = samples.get(below).copied().unwrap_or(first);
+        let base = below * SAMPLE_RECORDS;
+        match samples.get(above) {
+            Some(&to) => Line::new(base, SAMPLE_RECORDS + 1, from, to),
+            None => Line::new(base, records.saturating_sub(base), from, last),
+        }
+    }
+
+    /// Keeps samples of a block's timestamps, where it is large.
+    fn sample(&self, block: usize, page: &Page) {
+        if let Some(samples) = self.samples.get(block)
+            && page.records() > 2 * SAMPLE_RECORDS
+        {
+            samples.get_or_init(|| page.times().iter().step_by(SAMPLE_RECORDS).copied().collect());
+        }
+    }
+
+    fn slot(&self, block: usize) -> Option<&Arc<Slot>> {
+        self.slots.get_or_init(|| self.entries.iter().map(|_| Arc::default()).collect()).get(block)
+    }
+
+    /// Asks `question` of the decoded bytes of block `block`, where they are in the cache.
+    #[inline]
+    pub(crate) fn with_cached<R>(
+        &self,
+        block: usize,
+        question: impl FnOnce(&[u8]) -> R,
+    ) -> Option<R> {
+        self.slots.get()?.get(block)?.with(|page| question(page))
     }
 
     /// The sparse index.
@@ -104,12 +163,12 @@ impl Run {
             let offset = entry.offset.get() + BLOCK_HEADER_BYTES;
             return Ok(Page::mapped(&self.segment, offset, layout, records));
         }
-        self.load(entry, kind, layout, cache)
+        self.load(block, entry, kind, layout, cache)
     }
 
-    #[cold]
     fn load(
         &self,
+        block: usize,
         index: &IndexEntry,
         kind: &AtomicU8,
         layout: &Arc<BlockLayout>,
@@ -127,19 +186,28 @@ impl Run {
             });
             if as_it_is {
                 segment.checked_payload(&entry)?;
+                let page = Page::mapped(segment, entry.payload_offset(), layout, records);
+                self.sample(block, &page);
                 kind.store(PLAIN, Ordering::Relaxed);
-                return Ok(Page::mapped(segment, entry.payload_offset(), layout, records));
+                return Ok(page);
             }
             kind.store(ENCODED, Ordering::Relaxed);
         }
-        let bytes = cache.get((segment.number(), offset), || {
+        let Some(slot) = self.slot(block) else {
+            return Err(Error::invalid(format!("block {block} has no place for its page")));
+        };
+        let bytes = cache.get(slot, || {
             let entry = segment.block_entry(index)?;
             segment.decode_block(&entry, layout)
         })?;
-        Ok(Page::owned(bytes, layout, records))
+        let page = Page::owned(bytes, layout, records);
+        self.sample(block, &page);
+        Ok(page)
     }
 }
 
+/// Records between two samples of a large block's timestamps.
+const SAMPLE_RECORDS: usize = 2048;
 /// The block was checked, and lies in the map as it is.
 const PLAIN: u8 = 1;
 /// The block must be decoded into a page.

@@ -19,25 +19,39 @@ pub(crate) fn count_less(times: &[i64], t: i64) -> usize {
     partition(times, t, |x| x < t)
 }
 
-/// Where a straight line from `first` to `last` puts `t` among `count` timestamps. For a caller
-/// that knows the ends already: two cache misses less.
-#[inline]
-pub(crate) fn guess(count: usize, first: i64, last: i64, t: i64) -> usize {
-    // Differences may span all of i64; a time outside the ends is put at one of them.
-    let span = (last.wrapping_sub(first) as u64).max(1);
-    let along = t.clamp(first, last.max(first)).wrapping_sub(first) as u64;
-    let place = (along as f64 / span as f64 * count.saturating_sub(1) as f64) as usize;
-    place.min(count.saturating_sub(1))
+/// A straight line through two timestamps: where among the records another one will be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Line {
+    /// Index of the first of the two.
+    base: usize,
+    count: usize,
+    first: i64,
+    /// Records per unit of time.
+    slope: f64,
 }
 
-/// As [`count_at_most`] (`inclusive`) or [`count_less`], beginning at a [`guess`].
-#[inline]
-pub(crate) fn count_from(times: &[i64], guess: usize, t: i64, inclusive: bool) -> usize {
-    if times.is_empty() {
-        return 0;
+impl Line {
+    /// The line of `count` records from index `base` on, whose timestamps go from `first` to
+    /// `last`. For a caller that knows the ends already: two cache misses less.
+    #[inline]
+    pub(crate) fn new(base: usize, count: usize, first: i64, last: i64) -> Self {
+        // Differences may span all of i64.
+        let span = (last.wrapping_sub(first) as u64).max(1);
+        Self { base, count, first, slope: count.saturating_sub(1) as f64 / span as f64 }
     }
-    let guess = guess.min(times.len() - 1);
-    if inclusive { gallop(times, guess, |x| x <= t) } else { gallop(times, guess, |x| x < t) }
+
+    /// Where the line puts `t`: an index that is there, or zero.
+    #[inline]
+    pub(crate) fn guess(&self, t: i64) -> usize {
+        let along = if t > self.first { t.wrapping_sub(self.first) as u64 } else { 0 };
+        self.base + ((along as f64 * self.slope) as usize).min(self.count.saturating_sub(1))
+    }
+}
+
+/// As [`count_at_most`] (`inclusive`) or [`count_less`], beginning near an index.
+#[inline]
+pub(crate) fn count_near(times: &[i64], near: usize, t: i64, inclusive: bool) -> usize {
+    if inclusive { around(times, near, |x| x <= t) } else { around(times, near, |x| x < t) }
 }
 
 #[inline]
@@ -51,13 +65,28 @@ fn partition(times: &[i64], t: i64, before: impl Fn(i64) -> bool) -> usize {
     if before(last) {
         return times.len();
     }
-    gallop(times, guess(times.len(), first, last, t), before)
+    around(times, Line::new(0, times.len(), first, last).guess(t), before)
 }
 
+/// Timestamps on either side of a good guess: one cache line or two.
+const EITHER_SIDE: usize = 4;
+
+/// Counts without a branch in the timestamps around `near`; gallops where the answer is not there.
 #[inline]
+fn around(times: &[i64], near: usize, before: impl Fn(i64) -> bool) -> usize {
+    let start = near.saturating_sub(EITHER_SIDE);
+    if let Some(window) = times.get(start..).and_then(|rest| rest.first_chunk::<8>())
+        && before(window[0])
+        && !before(window[7])
+    {
+        return start + window.iter().map(|&x| usize::from(before(x))).sum::<usize>();
+    }
+    gallop(times, near.min(times.len().saturating_sub(1)), before)
+}
+
 fn gallop(times: &[i64], guess: usize, before: impl Fn(i64) -> bool) -> usize {
     let at = |index: usize| times.get(index).is_some_and(|&x| before(x));
-    let mut step = 4;
+    let mut step = EITHER_SIDE;
     let (mut low, mut high);
     if at(guess) {
         low = guess + 1;
@@ -88,9 +117,9 @@ mod tests {
     fn check(times: &[i64], t: i64) {
         assert_eq!(count_at_most(times, t), times.partition_point(|&x| x <= t), "{t} {times:?}");
         assert_eq!(count_less(times, t), times.partition_point(|&x| x < t), "{t} {times:?}");
-        for guess in [0, times.len() / 2, usize::MAX] {
-            assert_eq!(count_from(times, guess, t, true), count_at_most(times, t));
-            assert_eq!(count_from(times, guess, t, false), count_less(times, t));
+        for near in [0, times.len() / 2, usize::MAX] {
+            assert_eq!(count_near(times, near, t, true), count_at_most(times, t));
+            assert_eq!(count_near(times, near, t, false), count_less(times, t));
         }
     }
 

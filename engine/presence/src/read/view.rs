@@ -51,16 +51,16 @@ pub(crate) struct Position {
 struct Place<'a> {
     piece: usize,
     records: usize,
-    guess: usize,
+    line: search::Line,
     block: Option<(&'a Arc<Run>, usize)>,
 }
 
-/// Begins to load the value at `guess` while the timestamps around it are searched: one cache miss
+/// Begins to load the value at `near` while the timestamps around it are searched: one cache miss
 /// beside the other instead of behind it.
 #[inline]
-fn touch_value(view: &PageView<'_>, layout: &BlockLayout, guess: usize) {
+fn touch_value(view: &PageView<'_>, layout: &BlockLayout, near: usize) {
     let width = layout.lanes().get(1).map_or(0, |lane| lane.value_bytes);
-    std::hint::black_box(view.lane(1).get(guess * width).copied());
+    std::hint::black_box(view.lane(1).get(near * width).copied());
 }
 
 impl StreamView {
@@ -221,7 +221,7 @@ impl Reader<'_> {
         let Some(place) = self.place_before(t, inclusive) else { return Ok(None) };
         let page = self.page(place.piece)?;
         // The piece's first record qualifies, so the count is at least one in a sound block.
-        let count = search::count_from(page.times(), place.guess, t, inclusive);
+        let count = search::count_near(page.times(), place.line.guess(t), t, inclusive);
         Ok(Some((Position { piece: place.piece, index: count.saturating_sub(1) }, page)))
     }
 
@@ -233,19 +233,24 @@ impl Reader<'_> {
         question: impl Fn(usize, PageView<'_>) -> R,
     ) -> Result<Option<R>> {
         let Some(place) = self.place_before(t, true) else { return Ok(None) };
-        let Place { piece, records, guess, block } = place;
-        if let Some((run, index)) = block
-            && let Some(bytes) = run.mapped_block(index, self.layout)
-        {
-            let view = PageView::decoded(bytes, self.layout, records);
-            touch_value(&view, self.layout, guess);
-            let count = search::count_from(view.times(), guess, t, true);
-            return Ok(Some(question(count.saturating_sub(1), view)));
+        let Place { piece, records, line, block } = place;
+        let answer = |view: PageView<'_>| {
+            let near = line.guess(t);
+            touch_value(&view, self.layout, near);
+            let count = search::count_near(view.times(), near, t, true);
+            question(count.saturating_sub(1), view)
+        };
+        if let Some((run, index)) = block {
+            let decoded = |bytes: &[u8]| answer(PageView::decoded(bytes, self.layout, records));
+            if let Some(bytes) = run.mapped_block(index, self.layout) {
+                return Ok(Some(decoded(bytes)));
+            }
+            if let Some(found) = run.with_cached(index, decoded) {
+                return Ok(Some(found));
+            }
         }
         let page = self.page(piece)?;
-        let view = page.view();
-        let count = search::count_from(view.times(), guess, t, true);
-        Ok(Some(question(count.saturating_sub(1), view)))
+        Ok(Some(answer(page.view())))
     }
 
     /// The piece that holds the last record at or before `t`, and about where in it.
@@ -260,8 +265,8 @@ impl Reader<'_> {
             let ts = |word: Option<&[u8; 8]>| word.map(|word| i64::from_le_bytes(*word));
             let (first, last) = (ts(times.first())?, ts(times.get(records.wrapping_sub(1)))?);
             if qualifies(first) {
-                let guess = search::guess(records, first, last, t);
-                return Some(Place { piece, records, guess, block: None });
+                let line = search::Line::new(0, records, first, last);
+                return Some(Place { piece, records, line, block: None });
             }
         }
         let run = view.run_first_ts.partition_point(|&first| qualifies(first)).checked_sub(1)?;
@@ -269,8 +274,8 @@ impl Reader<'_> {
         let block = run.block_at(t, inclusive)?;
         let entry = run.entries().get(block)?;
         let records = entry.records.get() as usize;
-        let guess = search::guess(records, entry.first_ts.get(), entry.last_ts.get(), t);
-        Some(Place { piece: start + block, records, guess, block: Some((run, block)) })
+        let line = run.line(block, entry, t);
+        Some(Place { piece: start + block, records, line, block: Some((run, block)) })
     }
 
     /// The position behind the last record at or before `t` (`inclusive`), or before it.

@@ -31,8 +31,11 @@ pub(crate) struct StreamState {
     pub(crate) syncing: AtomicU64,
     /// Sequence up to which records are durable, at level `Disk`.
     pub(crate) durable: AtomicU64,
-    /// Timestamp of the last record found at opening; later ones stand in the view.
+    /// Timestamp of the last record found at opening.
     pub(crate) opened_last_ts: Option<i64>,
+    /// Timestamp, bit by bit, of the last record put into a block since. Retention may give up the
+    /// block, so the view does not tell.
+    pub(crate) blocked_last_ts: AtomicU64,
     /// About as many bytes as the stream takes in a catalog.
     pub(crate) catalog_bytes: usize,
 }
@@ -64,6 +67,7 @@ impl StreamState {
             syncing: AtomicU64::new(sequence),
             durable: AtomicU64::new(sequence),
             opened_last_ts: last_ts,
+            blocked_last_ts: AtomicU64::new(last_ts.unwrap_or(i64::MIN).cast_unsigned()),
         }
     }
 
@@ -82,6 +86,10 @@ impl StreamState {
             .next()
             .or_else(|| view.runs().last().map(|run| run.last_ts()))
             .max(self.opened_last_ts)
+            .max(
+                (self.logged.load(Ordering::Acquire) > 0)
+                    .then(|| self.blocked_last_ts.load(Ordering::Acquire).cast_signed()),
+            )
     }
 
     /// The columns in words: `value f64`.

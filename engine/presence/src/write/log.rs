@@ -121,6 +121,7 @@ impl Recording {
         })?;
         self.blocked = entry.end_sequence();
         self.blocked_ts = Some(entry.last_ts.get());
+        stream.blocked_last_ts.store(entry.last_ts.get().cast_unsigned(), Ordering::Release);
         stream.logged.fetch_max(self.blocked, Ordering::AcqRel);
         let mut done_bytes = 0;
         stream.view.update(|view| {
@@ -586,8 +587,7 @@ fn with_block(
         Arc::ptr_eq(&run.segment, segment) && run.entries().len() < RUN_BLOCKS_MAX
     });
     if let (true, Some(last)) = (extends, runs.last_mut()) {
-        let entries = [last.entries(), &[*entry]].concat();
-        *last = Arc::new(Run::new(Arc::clone(segment), &entries));
+        *last = Arc::new(last.extended(entry));
     } else {
         runs.push(Arc::new(Run::new(Arc::clone(segment), &[*entry])));
     }
