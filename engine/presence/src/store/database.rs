@@ -27,7 +27,8 @@ use crate::segment::{SegmentWriter, segment_number};
 use crate::shim::atomic::Ordering;
 use crate::shim::{Arc, Mutex, lock, thread};
 use crate::write::background;
-use crate::write::log::{Log, LogStart, catalog_entry};
+use crate::write::log::{Log, LogStart};
+use crate::write::recording::catalog_entry;
 
 /// What every public handle holds: the shared core, and the threads that end with the last one.
 #[derive(Debug)]

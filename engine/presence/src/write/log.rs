@@ -9,26 +9,21 @@
 use std::collections::BTreeMap;
 
 use presence_format::caps::{PAYLOAD_BYTES_MAX, SEGMENT_BYTES_MAX};
-use presence_format::catalog::{Catalog, StreamEntry};
+use presence_format::catalog::Catalog;
 use presence_format::entry::EntryKind;
-use presence_format::frame;
-use presence_format::index::IndexEntry;
 use presence_format::segment::SegmentHeader;
 
+use super::recording::{Recording, catalog_entry, section};
 use super::sync::{GroupSync, Position};
 use crate::error::{Error, Result};
 use crate::options::{Level, Watermark};
-use crate::read::run::Run;
-use crate::read::view::StreamView;
-use crate::segment::{BlockParts, End, SegmentFile, SegmentWriter};
+use crate::segment::{End, SegmentFile, SegmentWriter};
 use crate::shim::atomic::{AtomicUsize, Ordering};
 use crate::shim::{Arc, Condvar, Mutex, MutexGuard, lock};
 use crate::store::core::{Core, LiveSegment};
 use crate::store::stream_state::StreamState;
 use crate::tail::TailPart;
 
-/// Blocks in one run of the active segment before the next run begins.
-const RUN_BLOCKS_MAX: usize = 256;
 /// Bytes of frozen blocks worth waking a thread for.
 const WAKE_BYTES: usize = 256 << 10;
 /// Index entries of a segment: with the catalog they must fit one payload.
@@ -75,65 +70,6 @@ struct State {
     written: Position,
     /// The writer's lock on the directory, held until the log is closed.
     guard: Option<Box<dyn crate::device::LockGuard>>,
-}
-
-#[derive(Debug)]
-struct Recording {
-    stream: Arc<StreamState>,
-    /// Sequence up to which records are in blocks.
-    blocked: u64,
-    /// Timestamp of the last of them.
-    blocked_ts: Option<i64>,
-}
-
-impl Recording {
-    /// Writes the records of a part in memory below sequence `end` that no block holds yet, and
-    /// publishes the block.
-    fn write(
-        &mut self,
-        active: &mut SegmentWriter,
-        part: &TailPart,
-        end: u64,
-        log: &Log,
-    ) -> Result<()> {
-        let part = part.after_sequence(self.blocked);
-        let records = part.len().min(end.saturating_sub(part.first_sequence()) as usize);
-        if records == 0 {
-            return Ok(());
-        }
-        let stream = &self.stream;
-        let lanes: Vec<&[u8]> = stream
-            .layout
-            .lanes()
-            .iter()
-            .enumerate()
-            .map(|(lane, shape)| {
-                part.lane(lane).get(..records * shape.value_bytes).unwrap_or_default()
-            })
-            .collect();
-        let entry = active.block(&BlockParts {
-            stream: stream.id,
-            layout: &stream.layout,
-            compression: stream.schema.compression(),
-            first_sequence: part.first_sequence(),
-            records,
-            lanes: &lanes,
-        })?;
-        self.blocked = entry.end_sequence();
-        self.blocked_ts = Some(entry.last_ts.get());
-        stream.blocked_last_ts.store(entry.last_ts.get().cast_unsigned(), Ordering::Release);
-        stream.logged.fetch_max(self.blocked, Ordering::AcqRel);
-        let mut done_bytes = 0;
-        stream.view.update(|view| {
-            let (view, done) = with_block(view, &active.segment, &entry);
-            done_bytes = done;
-            view
-        });
-        log.frozen_bytes.fetch_sub(done_bytes, Ordering::AcqRel);
-        let _signal = lock(&log.signal);
-        log.room.notify_all();
-        Ok(())
-    }
 }
 
 /// Where a log goes on: what opening found.
@@ -186,11 +122,7 @@ impl Log {
         if state.recording.iter().any(|recording| recording.stream.id == stream.id) {
             return;
         }
-        state.recording.push(Recording {
-            stream: Arc::clone(stream),
-            blocked: stream.logged.load(Ordering::Acquire),
-            blocked_ts: stream.last_ts(),
-        });
+        state.recording.push(Recording::new(stream));
     }
 
     /// Wakes every thread that waits, to look at the poison flag.
@@ -214,6 +146,13 @@ impl Log {
             lock(&self.signal).frozen = true;
             self.work.notify_one();
         }
+    }
+
+    /// So many bytes of frozen blocks were written: tells the writers that wait for room.
+    pub(crate) fn thawed(&self, bytes: usize) {
+        self.frozen_bytes.fetch_sub(bytes, Ordering::AcqRel);
+        let _signal = lock(&self.signal);
+        self.room.notify_all();
     }
 
     /// Bytes of frozen blocks not yet written.
@@ -572,54 +511,5 @@ impl State {
         core.segments.update(|segments| [&segments[..], std::slice::from_ref(&live)].concat());
         log.sync.advance(position);
         Ok(())
-    }
-}
-
-/// The view with one block more on disk: what it holds is no longer read from memory. With it, the
-/// bytes of the frozen blocks that are done with.
-fn with_block(
-    view: &StreamView,
-    segment: &Arc<SegmentFile>,
-    entry: &IndexEntry,
-) -> (StreamView, usize) {
-    let mut runs = view.runs().to_vec();
-    let extends = runs.last().is_some_and(|run| {
-        Arc::ptr_eq(&run.segment, segment) && run.entries().len() < RUN_BLOCKS_MAX
-    });
-    if let (true, Some(last)) = (extends, runs.last_mut()) {
-        *last = Arc::new(last.extended(entry));
-    } else {
-        runs.push(Arc::new(Run::new(Arc::clone(segment), &[*entry])));
-    }
-    let on_disk = entry.end_sequence();
-    let parts = view.frozen.iter().map(|part| part.after_sequence(on_disk));
-    let (frozen, done): (Vec<_>, Vec<_>) = parts.partition(|part| part.len() > 0);
-    let done_bytes = done.iter().map(|part| part.block.memory_bytes()).sum();
-    let open = view.open.as_ref().map(|part| part.after_sequence(on_disk));
-    (StreamView::new(runs, frozen, open, view.gaps.clone()), done_bytes)
-}
-
-/// Appends a section with the first `count` records of a part.
-fn section(out: &mut Vec<u8>, stream: &StreamState, part: &TailPart, count: usize) {
-    frame::encode_head(stream.id, part.first_sequence(), count as u32, out);
-    for (lane, shape) in stream.layout.lanes().iter().enumerate() {
-        let bytes = ..count * shape.value_bytes;
-        out.extend_from_slice(part.lane(lane).get(bytes).unwrap_or_default());
-    }
-}
-
-/// What a catalog says of `stream` when `sequence` of its records are in the log.
-pub(crate) fn catalog_entry(
-    stream: &StreamState,
-    sequence: u64,
-    last_ts: Option<i64>,
-) -> StreamEntry {
-    StreamEntry {
-        id: stream.id,
-        name: stream.name.clone(),
-        finished: stream.finished.load(Ordering::Acquire),
-        sequence,
-        last_ts,
-        schema: stream.schema.clone(),
     }
 }

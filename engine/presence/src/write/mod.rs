@@ -6,5 +6,6 @@
 
 pub(crate) mod background;
 pub(crate) mod log;
+pub(crate) mod recording;
 pub(crate) mod stream_writer;
 pub(crate) mod sync;

@@ -19,7 +19,8 @@ use crate::store::core::Core;
 use crate::store::database::Handle;
 use crate::store::stream_state::StreamState;
 use crate::tail::{BufferPool, TailBlock, TailWriter};
-use crate::write::log::{Log, catalog_entry};
+use crate::write::log::Log;
+use crate::write::recording::catalog_entry;
 
 /// Decoded bytes of a stream's first open block; it grows to the full size as records come.
 const FIRST_BLOCK_BYTES: usize = 4096;
