@@ -90,6 +90,8 @@ impl Import {
         let head = input.head(HEAD_BYTES)?;
         let format = match options.format {
             Some(format) => format,
+            // Only CSV has a delimiter to choose.
+            None if options.delimiter.is_some() => Format::Csv,
             None => detect(&input.name, &head)?,
         };
         let split = match format {

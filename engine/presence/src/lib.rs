@@ -52,6 +52,7 @@ mod tail;
 mod write;
 
 pub use presence_derive::Record;
+pub use presence_format::schema::check_name;
 pub use presence_format::segment::DatabaseId;
 pub use presence_format::{
     Batch, Column, ColumnData, Compression, DType, FormatError, Order, Scalar, Schema, TimeUnit,

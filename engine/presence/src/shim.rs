@@ -27,6 +27,48 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Records which part of a shared buffer is read and written, so that a model checker sees a race.
+/// Outside a model it is nothing.
+#[cfg(not(loom))]
+#[derive(Debug, Default)]
+pub(crate) struct RaceDetector;
+
+#[cfg(not(loom))]
+impl RaceDetector {
+    #[inline]
+    pub(crate) fn new(_: usize) -> Self {
+        Self
+    }
+
+    #[inline]
+    pub(crate) fn read(&self, _: usize) {}
+
+    #[inline]
+    pub(crate) fn write(&self, _: std::ops::Range<usize>) {}
+}
+
+#[cfg(loom)]
+#[derive(Debug, Default)]
+pub(crate) struct RaceDetector(Vec<loom::cell::UnsafeCell<()>>);
+
+#[cfg(loom)]
+impl RaceDetector {
+    pub(crate) fn new(records: usize) -> Self {
+        Self((0..records).map(|_| loom::cell::UnsafeCell::new(())).collect())
+    }
+
+    /// The first `len` records are read.
+    pub(crate) fn read(&self, len: usize) {
+        self.0.iter().take(len).for_each(|record| record.with(|_| ()));
+    }
+
+    /// These records are written.
+    pub(crate) fn write(&self, records: std::ops::Range<usize>) {
+        let written = self.0.get(records).unwrap_or_default();
+        written.iter().for_each(|record| record.with_mut(|_| ()));
+    }
+}
+
 /// A published immutable value: readers load it without a lock, writers replace it whole.
 #[derive(Debug)]
 pub(crate) struct Swap<T>(arc_swap::ArcSwap<T>);

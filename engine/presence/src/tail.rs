@@ -15,7 +15,14 @@ use std::ptr::NonNull;
 use presence_format::block::{BlockLayout, LANE_ALIGN};
 
 use crate::shim::atomic::{AtomicUsize, Ordering};
-use crate::shim::{Arc, Mutex, lock};
+use crate::shim::{Arc, Mutex, RaceDetector, lock};
+
+/// The order in which a length is published: what was written before it is seen with it.
+#[cfg(not(presence_plant = "relaxed_publish"))]
+const PUBLISH: Ordering = Ordering::Release;
+/// A planted fault: the model must find it.
+#[cfg(presence_plant = "relaxed_publish")]
+const PUBLISH: Ordering = Ordering::Relaxed;
 
 /// Initialised memory that starts at a multiple of [`LANE_ALIGN`].
 struct Buffer {
@@ -86,6 +93,7 @@ pub(crate) struct TailBlock {
     capacity: usize,
     first_sequence: u64,
     published: AtomicUsize,
+    races: RaceDetector,
     /// Taken when the block is dropped, and never else.
     buffer: Option<Buffer>,
     start: NonNull<u8>,
@@ -128,6 +136,7 @@ impl TailBlock {
             capacity,
             first_sequence,
             published: AtomicUsize::new(0),
+            races: RaceDetector::new(capacity),
             buffer: Some(buffer),
             start,
             pool: pool.cloned(),
@@ -167,6 +176,7 @@ impl TailBlock {
     pub(crate) fn lane(&self, lane: usize) -> &[u8] {
         let len = self.len();
         let Some(&LanePlace { start, width }) = self.lanes.get(lane) else { return &[] };
+        self.races.read(len);
         // SAFETY: `start .. start + capacity * width` lies inside the buffer, `len` is at most the
         // capacity, and published records are never written again.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr().add(start), len * width) }
@@ -237,8 +247,8 @@ pub(crate) struct TailWriter {
     len: usize,
 }
 
-// SAFETY: the pointer is into the block's buffer, which the writer keeps alive and may write to from
-// whatever thread it is on.
+// SAFETY: the pointer is into the block's buffer, which the writer keeps alive and may write to
+// from whatever thread it is on.
 unsafe impl Send for TailWriter {}
 
 impl TailWriter {
@@ -268,6 +278,7 @@ impl TailWriter {
             debug_assert!(false, "value of the wrong size, or no room");
             return;
         }
+        self.block.races.write(self.len..self.len + records);
         // SAFETY: the destination is inside the buffer, as `len + records <= capacity`; nobody
         // reads it, since it lies beyond the published length, and this is the only writer.
         unsafe {
@@ -280,7 +291,7 @@ impl TailWriter {
     #[inline]
     pub(crate) fn publish(&mut self, records: usize) {
         self.len = (self.len + records).min(self.capacity);
-        self.block.published.store(self.len, Ordering::Release);
+        self.block.published.store(self.len, PUBLISH);
     }
 
     /// A copy of `block` with room for at least `capacity` records, and the copy's writer. Readers
@@ -303,6 +314,7 @@ impl TailWriter {
 }
 
 #[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use super::*;
     use presence_format::{Column, DType, Schema};
@@ -341,5 +353,46 @@ mod tests {
         let (grown, writer) = TailWriter::copied(&block, records * 2, None);
         assert_eq!((grown.lane(0), writer.room()), (block.lane(0), records));
         assert_eq!(grown.first_sequence(), 7);
+    }
+}
+
+#[cfg(test)]
+#[cfg(loom)]
+mod models {
+    use super::*;
+    use presence_format::{DType, Schema};
+
+    /// One writer and two readers: whatever the order, a reader sees whole records, as many as the
+    /// length it loaded says.
+    #[test]
+    fn published_records_are_whole() {
+        loom::model(|| {
+            let layout = Arc::new(BlockLayout::new(&Schema::single(DType::U8, &[]).unwrap()));
+            let (block, mut writer) = TailBlock::new(&layout, 3, 0, None);
+            let read = |block: &TailBlock| {
+                let times = block.lane(0).to_vec();
+                let len = times.len() / 8;
+                let expected: Vec<u8> = (0..len as i64).flat_map(i64::to_le_bytes).collect();
+                assert_eq!(times, expected);
+                len
+            };
+            let readers: Vec<_> = (0..2)
+                .map(|_| {
+                    let block = Arc::clone(&block);
+                    loom::thread::spawn(move || {
+                        let first = read(&block);
+                        assert!(read(&block) >= first);
+                    })
+                })
+                .collect();
+            for ts in 0..3_i64 {
+                writer.put(0, &ts.to_le_bytes());
+                writer.put(1, &[ts as u8]);
+                writer.publish(1);
+            }
+            for reader in readers {
+                reader.join().unwrap();
+            }
+        });
     }
 }

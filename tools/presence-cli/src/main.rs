@@ -1,3 +1,78 @@
-//! The command-line tool.
+//! `presence`: a database of recordings, from the shell.
+//!
+//! # Invariants
+//! - Answers go to standard output, everything else to standard error: one line for an error.
+//! - Exit codes: 0 fine, 1 the answer is "no data", 2 usage, 3 I/O, 4 damaged, 130 interrupted.
+//! - Text from files is escaped before a terminal sees it.
+//! - A closed pipe ends the program quietly.
 
-fn main() {}
+#![forbid(unsafe_code)]
+
+mod commands;
+mod demo;
+mod element;
+mod export;
+mod failure;
+mod interrupt;
+mod moment;
+mod open;
+mod output;
+mod progress;
+mod quantity;
+mod report;
+mod session;
+mod table;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use commands::Command;
+use failure::Failure;
+
+const CODES: &str = "\
+Exit codes: 0 fine, 1 the answer is \"no data\", 2 wrong usage or input, 3 I/O, 4 damaged data, \
+130 interrupted.
+
+Times: an integer in the stream's unit; a number with a unit (1.5s, 200ms, 12us, 3ns), counted \
+from zero of the stream's clock; a date and time (2014-07-01T00:30:00Z, UTC where it names no \
+offset); or `now`. Write -- before one that begins with a minus and ends with a unit.";
+
+/// Keep, inspect and query recordings of machines that watch the world.
+#[derive(Debug, Parser)]
+#[command(name = "presence", version, after_help = CODES, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Answers and errors as JSON, for programs.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
+    };
+    match cli.command.run(cli.json) {
+        Ok(outcome) => outcome.code(),
+        Err(failure) => failure.tell(cli.json),
+    }
+}
+
+/// Tells what is wrong with the arguments, or shows the help that was asked for.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let is_answer = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    if !is_answer && std::env::args_os().any(|argument| argument == "--json") {
+        let text = error.render().to_string();
+        let text = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let text = text.take_while(|line| !line.starts_with("Usage:")).collect::<Vec<_>>();
+        let text = text.join(" ");
+        return Failure::usage(text.strip_prefix("error: ").unwrap_or(&text)).tell(true);
+    }
+    // Where it cannot be shown, nobody is there to be told so.
+    let _shown = error.print();
+    if is_answer { ExitCode::SUCCESS } else { ExitCode::from(2) }
+}

@@ -6,6 +6,7 @@
 //! - Every command is right from any working directory and ends with 0 only where all was well.
 
 mod kaitai;
+mod models;
 mod spec;
 mod steps;
 mod test;

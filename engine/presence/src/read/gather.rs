@@ -95,7 +95,7 @@ impl Gathered {
         }
         let mut times = Vec::new();
         if let Some((from, to)) = closed(range)? {
-            let count = from.abs_diff(to) / step + 1;
+            let count = (from.abs_diff(to) / step).saturating_add(1);
             if count > MOMENTS_MAX {
                 return Err(Error::invalid(format!("{count} samples; the limit is {MOMENTS_MAX}")));
             }

@@ -128,8 +128,14 @@ impl Database {
     pub fn open_read_only(path: impl AsRef<Path>, options: Options) -> Result<Self> {
         let path = path.as_ref();
         if path.is_file() {
-            let device = SingleSegment::open(path)
-                .map_err(Error::io("open", &path.display().to_string()))?;
+            let words = path.display().to_string();
+            let device = SingleSegment::open(path).map_err(|error| match error.kind() {
+                std::io::ErrorKind::InvalidData => Error::NotADatabase {
+                    path: words,
+                    what: format!("it is a file, and no sound segment: {error}"),
+                },
+                _ => Error::io("open", &words)(error),
+            })?;
             let loader = Loader::alone(Arc::new(device), options.map);
             return Self::read_only(loader, Options { follow: false, ..options });
         }

@@ -22,6 +22,9 @@ use crate::read::run::Run;
 use crate::segment::{Damage, End, Scanner, SegmentFile, segment_number};
 use crate::shim::Arc;
 
+/// How often a reader reads a directory that changes while it does.
+const LOAD_TRIES_MAX: u32 = 8;
+
 /// Loads a directory, and loads it again as it grows.
 #[derive(Debug)]
 pub(crate) struct Loader {
@@ -176,6 +179,28 @@ impl Loader {
     /// `NotADatabase` where no segment's header can be read, `Incompatible` for a newer format,
     /// `Io`. Damage is reported, not an error.
     pub(crate) fn load(&mut self) -> Result<Loaded> {
+        // Beside a writer, segments come and go while they are listed and opened, and such a
+        // mixture may look damaged: it is read again until nothing changed meanwhile.
+        let mut tries = if self.following { LOAD_TRIES_MAX } else { 1 };
+        loop {
+            let before = if tries > 1 { self.segment_names()? } else { Vec::new() };
+            let loaded = self.load_once();
+            tries -= 1;
+            if tries == 0 || self.segment_names()? == before {
+                return loaded;
+            }
+        }
+    }
+
+    fn segment_names(&self) -> Result<Vec<u32>> {
+        let entries = self.device.list().map_err(Error::io("list", &self.device.describe()))?;
+        let mut names: Vec<u32> =
+            entries.iter().filter_map(|entry| segment_number(&entry.name)).collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn load_once(&mut self) -> Result<Loaded> {
         let mut report = RecoveryReport::default();
         let mut dead = Vec::new();
         let files = self.open_files(&mut report, &mut dead)?;

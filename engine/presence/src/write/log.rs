@@ -3,7 +3,8 @@
 //! # Invariants
 //! - Blocks of a stream are written in order, and a frame for its open block only after them.
 //! - The records of a sealed segment are all in its blocks: sealing writes what frames hold of
-//!   blocks not written yet. Views then read those records from disk and skip them in memory, so none is seen twice.
+//!   blocks not written yet. Views then read those records from disk and skip them in memory, so
+//!   none is seen twice.
 //! - A segment is made only after the one before is sealed and durable: at most one is unsealed.
 
 use std::collections::BTreeMap;
@@ -192,7 +193,8 @@ impl Log {
     /// Returns once everything up to `position` is on the medium.
     pub(crate) fn sync_to(&self, core: &Core, position: Position) -> Result<()> {
         let capture = || self.capture(core);
-        let sync = |file: &SegmentFile, position: Position| {
+        let sync = |file: &Option<Arc<SegmentFile>>, position: Position| {
+            let Some(file) = file else { return Ok(()) };
             file.file
                 .sync()
                 .map_err(Error::io("sync", &file.name))
@@ -203,16 +205,18 @@ impl Log {
         self.sync.wait(position, capture, sync, || core.check_writable())
     }
 
-    /// The file to sync, and what its sync will make durable.
-    fn capture(&self, core: &Core) -> Result<(Arc<SegmentFile>, Position)> {
+    /// The file to sync, and what its sync will make durable; no file where a seal came in between
+    /// and made everything durable.
+    fn capture(&self, core: &Core) -> Result<(Option<Arc<SegmentFile>>, Position)> {
         let state = self.enter(core)?;
         for recording in &state.recording {
             let stream = &recording.stream;
             stream.syncing.store(stream.logged.load(Ordering::Acquire), Ordering::Release);
         }
-        let active = state.active.as_ref().ok_or(Error::Closed)?;
-        let offset = active.end().offset;
-        Ok((Arc::clone(&active.segment), Position { segment: active.segment.number(), offset }))
+        let Some(active) = &state.active else { return Ok((None, state.written)) };
+        let segment = Arc::clone(&active.segment);
+        let position = Position { segment: segment.number(), offset: active.end().offset };
+        Ok((Some(segment), position))
     }
 
     fn mark_durable(&self, _: &Core, position: Position) {

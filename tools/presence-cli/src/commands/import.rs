@@ -1,0 +1,314 @@
+//! `presence import`: files people have, into streams.
+//!
+//! # Invariants
+//! - A file whose opening or first reading fails leaves nothing behind; one that fails later
+//!   leaves the records before the fault, in the order of time, and the message says how many.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use presence::{Compression, TimeUnit, check_name};
+use presence_ingest::{Format, Import, Options, Phase, Progress, Rate, Report, Source, TimeScale};
+use serde_json::json;
+
+use crate::failure::{Failure, Outcome, Result};
+use crate::moment;
+use crate::output::Output;
+use crate::quantity::{self, count, counted};
+use crate::session::{Session, lock};
+use crate::terminal::escape;
+
+/// What to import, and how.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Files; `-` is standard input.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// The database: a directory, made where there is none.
+    #[arg(long, value_name = "DIR")]
+    into: PathBuf,
+    /// The stream; by default a file's name without its extension. Records are appended where it
+    /// exists, has the same columns, and ends before they begin.
+    #[arg(long, value_name = "NAME")]
+    stream: Option<String>,
+    /// auto, csv, mot or kitti; auto looks at the content.
+    #[arg(long, default_value = "auto", value_parser = parse_format)]
+    format: FormatChoice,
+    /// CSV: the column that holds the time; by default the one that is named like a time.
+    #[arg(long, value_name = "COLUMN")]
+    time_column: Option<String>,
+    /// CSV: the unit of numbers in the time column: s, ms, us or ns. Needed for integers in a
+    /// column whose name does not end with it.
+    #[arg(long, value_name = "UNIT")]
+    time_unit: Option<TimeScale>,
+    /// CSV: the unit of the stream's timestamps: us or ns; by default us, and ns where the times
+    /// are finer than that.
+    #[arg(long, value_name = "UNIT", value_parser = parse_unit)]
+    stream_unit: Option<TimeUnit>,
+    /// MOT, KITTI: frames a second, like 30, 29.97 or 30000/1001; by default 30 and 10.
+    #[arg(long, value_name = "RATE")]
+    frame_rate: Option<Rate>,
+    /// CSV: the delimiter, one ASCII character or `tab`; by default the commonest of `,` `;` and
+    /// tab in the header.
+    #[arg(long, value_name = "CHARACTER", value_parser = parse_delimiter)]
+    delimiter: Option<u8>,
+    /// How a new stream is stored: none, lz4 or packed; by default none.
+    #[arg(long, value_name = "HOW", value_parser = parse_compression)]
+    compression: Option<Compression>,
+    /// Refuse a file for its first malformed line or a column of text, instead of leaving that out.
+    #[arg(long)]
+    strict: bool,
+    /// Memory for sorting records that are not in the order of time.
+    #[arg(long, value_name = "SIZE", default_value = "128MiB",
+          value_parser = quantity::parse_bytes)]
+    memory_limit: u64,
+    /// Where pipes and unsorted records are spooled; by default the system's temporary directory.
+    #[arg(long, value_name = "DIR")]
+    temp_dir: Option<PathBuf>,
+}
+
+/// The format, or that it is to be found out.
+#[derive(Debug, Clone, Copy)]
+struct FormatChoice(Option<Format>);
+
+fn parse_format(text: &str) -> Result<FormatChoice, String> {
+    if text == "auto" {
+        return Ok(FormatChoice(None));
+    }
+    text.parse().map(|format| FormatChoice(Some(format)))
+}
+
+fn parse_unit(text: &str) -> Result<TimeUnit, String> {
+    [TimeUnit::Us, TimeUnit::Ns]
+        .into_iter()
+        .find(|unit| unit.name() == text)
+        .ok_or_else(|| format!("{text:?} is not a unit of timestamps; one of us, ns"))
+}
+
+fn parse_delimiter(text: &str) -> Result<u8, String> {
+    match text.as_bytes() {
+        _ if text == "tab" || text == r"\t" => Ok(b'\t'),
+        [byte] if byte.is_ascii() => Ok(*byte),
+        _ => Err(format!("{text:?} is not one ASCII character, nor `tab`")),
+    }
+}
+
+fn parse_compression(text: &str) -> Result<Compression, String> {
+    [Compression::None, Compression::Lz4, Compression::Packed]
+        .into_iter()
+        .find(|compression| compression.name() == text)
+        .ok_or_else(|| format!("{text:?} is no compression; one of none, lz4, packed"))
+}
+
+impl Arguments {
+    fn options(&self) -> Options {
+        Options {
+            // A delimiter that nobody would guess says that it is CSV.
+            format: self.format.0.or(self.delimiter.map(|_| Format::Csv)),
+            time_column: self.time_column.clone(),
+            time_unit: self.time_unit,
+            stream_unit: self.stream_unit,
+            frame_rate: self.frame_rate,
+            delimiter: self.delimiter,
+            strict: self.strict,
+            memory_bytes: usize::try_from(self.memory_limit).unwrap_or(usize::MAX),
+            temp_dir: self.temp_dir.clone(),
+            ..Options::default()
+        }
+    }
+
+    /// Refuses what can be known to end badly before anything was read.
+    fn check(&self) -> Result<()> {
+        if let Some(name) = &self.stream {
+            check_name("stream", name).map_err(|error| Failure::usage(error.what))?;
+        }
+        let mut stems: HashMap<_, &Path> = HashMap::new();
+        for file in &self.files {
+            let stem = file.file_stem().unwrap_or(file.as_os_str());
+            let Some(earlier) = stems.insert(stem, file) else { continue };
+            if self.stream.is_none() || earlier == file {
+                return Err(Failure::usage(format!(
+                    "{} and {} would both become stream {:?}; import them one by one, \
+                     with --stream",
+                    earlier.display(),
+                    file.display(),
+                    stem.display()
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One imported file.
+#[derive(Debug)]
+struct Imported {
+    file: String,
+    stream: String,
+    unit: TimeUnit,
+    first_ts: Option<i64>,
+    last_ts: Option<i64>,
+    classes: Vec<(u16, String)>,
+    report: Report,
+}
+
+/// Imports the files.
+///
+/// # Errors
+/// Of the first file that cannot be imported whole.
+pub(crate) fn run(arguments: &Arguments, json: bool) -> Result<Outcome> {
+    arguments.check()?;
+    let session = Session::new(&arguments.into, json)?;
+    let mut all = Vec::new();
+    for file in &arguments.files {
+        let imported = import(arguments, &session, file);
+        all.push(imported.map_err(|failure| session.fail(failure))?);
+    }
+    session.close()?;
+    let mut out = Output::stdout();
+    if json {
+        serde_json::to_writer(&mut out, &summary_json(&all))?;
+        writeln!(out)?;
+    } else {
+        all.iter().try_for_each(|imported| imported.write(&mut out))?;
+    }
+    out.finish()?;
+    Ok(Outcome::Fine)
+}
+
+fn import(arguments: &Arguments, session: &Session, file: &Path) -> Result<Imported> {
+    let source = Source::path(file);
+    let name = source.name().to_owned();
+    let bar = session.bar();
+    *lock(&bar) = crate::progress::Bar::new(&name);
+    let mut phase = None;
+    let tell = {
+        let bar = std::sync::Arc::clone(&bar);
+        move |progress: Progress| draw(&mut lock(&bar), &mut phase, progress)
+    };
+    let mut import = Import::open_watched(source, arguments.options(), tell)?;
+    let description = import.description().clone();
+    let stream_name = arguments.stream.clone().unwrap_or(description.stream_name);
+    check_name("stream", &stream_name)
+        .map_err(|error| Failure::usage(error.what).with("give one with --stream"))?;
+    let compression = arguments.compression.unwrap_or_default();
+    let schema = description.schema.with_compression(compression);
+    // Sorts where that is needed: until now nothing was made that a fault could leave behind.
+    let mut batch = import.next_batch()?;
+    let first_ts = batch.and_then(|batch| batch.timestamps.first().copied());
+    let is_given = arguments.compression.is_some();
+    let stream = session.begin(&name, &stream_name, &schema, is_given, first_ts)?;
+    let mut writer = stream.column_writer()?;
+    let mut last_ts = first_ts;
+    while let Some(records) = batch {
+        session.append(&mut writer, records)?;
+        last_ts = records.timestamps.last().copied().or(last_ts);
+        batch = import.next_batch()?;
+    }
+    session.end();
+    Ok(Imported {
+        file: name,
+        stream: stream_name,
+        unit: schema.time_unit(),
+        first_ts,
+        last_ts,
+        classes: description.classes,
+        report: import.report().clone(),
+    })
+}
+
+fn draw(bar: &mut crate::progress::Bar, phase: &mut Option<Phase>, progress: Progress) {
+    if *phase != Some(progress.phase) {
+        *phase = Some(progress.phase);
+        bar.restart();
+    }
+    let rate = progress.bytes_done as f64 / bar.spent().as_secs_f64().max(1e-3);
+    let mut detail = format!("{}  {}/s", progress.phase.name(), quantity::bytes(rate as u64));
+    if progress.records > 0 {
+        detail.push_str(&format!("  {}", counted(progress.records, "record")));
+    }
+    if progress.phase == Phase::Done {
+        bar.clear();
+    } else {
+        bar.draw(progress.bytes_done, progress.bytes_total, &detail);
+    }
+}
+
+/// Most skipped lines that people are shown.
+const SHOWN_MAX: usize = 10;
+
+impl Imported {
+    fn write(&self, out: &mut impl Write) -> Result<()> {
+        let report = &self.report;
+        let records = counted(report.records, "record");
+        writeln!(out, "{}: {records} into stream {:?}", escape(&self.file), self.stream)?;
+        if let (Some(first), Some(last)) = (self.first_ts, self.last_ts) {
+            let describe = |ts| moment::describe(ts, self.unit);
+            writeln!(
+                out,
+                "  from {first} to {last} {} ({} to {})",
+                self.unit.name(),
+                describe(first),
+                describe(last)
+            )?;
+        }
+        for note in &report.notes {
+            writeln!(out, "  note: {}", escape(note))?;
+        }
+        if !self.classes.is_empty() {
+            let classes: Vec<String> =
+                self.classes.iter().map(|(id, name)| format!("{id} {name}")).collect();
+            writeln!(out, "  class_id: {}", escape(&classes.join(", ")))?;
+        }
+        if report.skipped_total > 0 {
+            writeln!(out, "  skipped {}:", counted(report.skipped_total, "line"))?;
+        }
+        for skipped in report.skipped.iter().take(SHOWN_MAX) {
+            writeln!(out, "    line {}: {}", skipped.line, escape(&skipped.reason))?;
+        }
+        let hidden = report.skipped_total.saturating_sub(SHOWN_MAX as u64);
+        if hidden > 0 {
+            writeln!(out, "    and {} more; --json lists the first 1,000", count(hidden))?;
+        }
+        Ok(())
+    }
+}
+
+fn summary_json(all: &[Imported]) -> serde_json::Value {
+    let mut streams: Vec<serde_json::Value> = Vec::new();
+    for (index, imported) in all.iter().enumerate() {
+        let is_same = |other: &&Imported| other.stream == imported.stream;
+        if all.iter().take(index).any(|earlier| is_same(&earlier)) {
+            continue;
+        }
+        let parts: Vec<&Imported> = all.iter().filter(is_same).collect();
+        let mut stream = json!({
+            "name": imported.stream,
+            "records": parts.iter().map(|part| part.report.records).sum::<u64>(),
+            "files": parts.iter().map(|part| &part.file).collect::<Vec<_>>(),
+        });
+        if let (false, Some(stream)) = (imported.classes.is_empty(), stream.as_object_mut()) {
+            let classes = imported.classes.iter().map(|(id, name)| json!({"id": id, "name": name}));
+            stream.insert("classes".to_owned(), classes.collect());
+        }
+        streams.push(stream);
+    }
+    let skipped = all.iter().flat_map(|imported| {
+        let lines = imported.report.skipped.iter();
+        lines.map(|skipped| {
+            json!({"file": imported.file, "line": skipped.line, "reason": skipped.reason})
+        })
+    });
+    let notes = all.iter().flat_map(|imported| {
+        let notes = imported.report.notes.iter();
+        notes.map(|note| json!({"file": imported.file, "note": note}))
+    });
+    json!({
+        "streams": streams,
+        "skipped": skipped.collect::<Vec<_>>(),
+        "skipped_total": all.iter().map(|imported| imported.report.skipped_total).sum::<u64>(),
+        "notes": notes.collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,215 @@
+//! `presence info`: what a database holds and costs.
+//!
+//! # Invariants
+//! - Reads indexes only. Damage that opening finds is shown, and is the exit code.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use clap::Args;
+use presence::{Column, Database, SegmentStats, Stream, StreamStats};
+use serde_json::{Value, json};
+
+use crate::failure::{Outcome, Result};
+use crate::moment;
+use crate::open;
+use crate::output::Output;
+use crate::quantity::{bytes, count, counted};
+use crate::report;
+use crate::table::{Align, Table};
+use crate::terminal::escape;
+
+/// Which database.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The database.
+    #[arg(value_name = "DB")]
+    db: PathBuf,
+}
+
+/// Shows it.
+///
+/// # Errors
+/// As [`Database::open_read_only`].
+pub(crate) fn run(arguments: &Arguments, json: bool) -> Result<Outcome> {
+    let db = open::to_read(&arguments.db)?;
+    let mut out = Output::stdout();
+    if json {
+        serde_json::to_writer(&mut out, &to_json(&db))?;
+        writeln!(out)?;
+    } else {
+        write(&db, &mut out)?;
+    }
+    out.finish()?;
+    let damaged = report::tells_of_damage(db.report());
+    Ok(if damaged { Outcome::Damaged } else { Outcome::Fine })
+}
+
+fn to_json(db: &Database) -> Value {
+    let streams: Vec<Value> = db.streams().iter().map(stream_json).collect();
+    let segments: Vec<Value> = db.segments().iter().map(segment_json).collect();
+    json!({
+        "id": hex(db),
+        "streams": streams,
+        "segments": segments,
+        "report": report::to_json(db.report()),
+    })
+}
+
+fn stream_json(stream: &Stream) -> Value {
+    let (schema, stats) = (stream.schema(), stream.stats());
+    let columns = stream.columns().iter().map(|column| {
+        let dtype = column.dtype().name();
+        json!({"name": column.name(), "dtype": dtype, "shape": column.shape()})
+    });
+    json!({
+        "name": stream.name(),
+        "records": stats.records,
+        "first_ts": stats.first_ts,
+        "last_ts": stats.last_ts,
+        "time_unit": schema.time_unit().name(),
+        "bytes": stats.stored_bytes,
+        "columns": columns.collect::<Vec<_>>(),
+        "order": schema.order().name(),
+        "compression": schema.compression().name(),
+        "blocks": stats.blocks,
+        "raw_bytes": stats.raw_bytes,
+        "records_in_memory": stats.records_in_memory,
+        "finished": stream.is_finished(),
+    })
+}
+
+fn segment_json(segment: &SegmentStats) -> Value {
+    let (first, last) = segment.log_segments;
+    json!({
+        "file": segment.file,
+        "number": segment.number,
+        "log_segments": [first, last],
+        "generation": segment.generation,
+        "bytes": segment.bytes,
+        "records": segment.records,
+        "sealed": segment.sealed,
+        "created_unix_us": segment.created_unix_us,
+    })
+}
+
+fn hex(db: &Database) -> String {
+    db.id().0.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Shows a database to people.
+///
+/// # Errors
+/// Where the output cannot be written.
+pub(crate) fn write(db: &Database, out: &mut impl Write) -> io::Result<()> {
+    let (streams, segments) = (db.streams(), db.segments());
+    let on_disk: u64 = segments.iter().map(|segment| segment.bytes).sum();
+    writeln!(
+        out,
+        "{}: {}, {}, {} on disk",
+        escape(db.path()),
+        counted(streams.len() as u64, "stream"),
+        counted(segments.len() as u64, "segment"),
+        bytes(on_disk)
+    )?;
+    if !streams.is_empty() {
+        writeln!(out)?;
+        write_streams(&streams, out)?;
+    }
+    if !segments.is_empty() {
+        writeln!(out)?;
+        write_segments(&segments, out)?;
+    }
+    let lines = report::lines(db.report());
+    if !lines.is_empty() {
+        writeln!(out, "\nOpening found:")?;
+        report::write(db.report(), out)?;
+    }
+    Ok(())
+}
+
+fn write_streams(streams: &[Stream], out: &mut impl Write) -> io::Result<()> {
+    let mut table = Table::new(&[
+        ("stream", Align::Left),
+        ("records", Align::Right),
+        ("from", Align::Left),
+        ("to", Align::Left),
+        ("stored", Align::Right),
+        ("of raw", Align::Right),
+        ("how", Align::Left),
+        ("columns", Align::Left),
+    ]);
+    for stream in streams {
+        let (schema, stats) = (stream.schema(), stream.stats());
+        let unit = schema.time_unit();
+        let time =
+            |ts: Option<i64>| ts.map_or_else(|| "-".to_owned(), |ts| moment::describe(ts, unit));
+        let mut how = format!("{} {}", unit.name(), schema.compression().name());
+        if stream.is_finished() {
+            how.push_str(" finished");
+        }
+        table.line([
+            stream.name().to_owned(),
+            count(stats.records),
+            time(stats.first_ts),
+            time(stats.last_ts),
+            bytes(stats.stored_bytes),
+            ratio(&stats),
+            how,
+            columns(stream.columns()),
+        ]);
+    }
+    table.write(out)
+}
+
+fn ratio(stats: &StreamStats) -> String {
+    if stats.raw_bytes == 0 || stats.stored_bytes == 0 {
+        return "-".to_owned();
+    }
+    format!("{:.0} %", stats.stored_bytes as f64 / stats.raw_bytes as f64 * 100.0)
+}
+
+/// Columns of a stream that are shown before the rest is counted.
+const COLUMNS_SHOWN: usize = 6;
+
+fn columns(columns: &[Column]) -> String {
+    let shown = columns.iter().take(COLUMNS_SHOWN);
+    let mut words: Vec<String> =
+        shown.map(|column| format!("{} {}", column.name(), column.type_name())).collect();
+    if columns.len() > COLUMNS_SHOWN {
+        words.push(format!("and {} more", columns.len() - COLUMNS_SHOWN));
+    }
+    words.join(", ")
+}
+
+/// Segments that are shown before the rest is left to `--json`.
+const SEGMENTS_SHOWN: usize = 20;
+
+fn write_segments(segments: &[SegmentStats], out: &mut impl Write) -> io::Result<()> {
+    let mut table = Table::new(&[
+        ("segment", Align::Left),
+        ("bytes", Align::Right),
+        ("records", Align::Right),
+        ("state", Align::Left),
+        ("made", Align::Left),
+    ]);
+    let hidden = segments.len().saturating_sub(SEGMENTS_SHOWN);
+    for segment in segments.iter().skip(hidden) {
+        let state = match (segment.generation, segment.sealed) {
+            (0, true) => "sealed",
+            (0, false) => "active",
+            _ => "compacted",
+        };
+        table.line([
+            segment.file.clone(),
+            bytes(segment.bytes),
+            count(segment.records),
+            state.to_owned(),
+            moment::describe(segment.created_unix_us, presence::TimeUnit::Us),
+        ]);
+    }
+    if hidden > 0 {
+        writeln!(out, "{} before these; --json lists them all", counted(hidden as u64, "segment"))?;
+    }
+    table.write(out)
+}

@@ -1,0 +1,14 @@
+//! The tool as its users run it: arguments in, text and exit codes out.
+//!
+//! # Invariants
+//! - The real program runs, in a directory of its own.
+
+#![cfg(test)]
+
+mod answers;
+mod demo;
+mod endings;
+mod exports;
+mod imports;
+mod recordings;
+mod support;

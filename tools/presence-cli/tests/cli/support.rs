@@ -1,0 +1,130 @@
+//! Running the program.
+//!
+//! # Invariants
+//! - No test depends on another's files.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A directory with a database to be.
+pub(crate) struct Place {
+    pub(crate) dir: TempDir,
+}
+
+/// What a run gave.
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Ran {
+    fn new(output: Output) -> Self {
+        Self {
+            code: output.status.code().expect("the program was killed"),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Asserts the code; shows everything where it is another one.
+    #[track_caller]
+    pub(crate) fn code(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "out: {}\nerr: {}", self.out, self.err);
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}", self.out))
+    }
+
+    /// The error as JSON: its kind.
+    #[track_caller]
+    pub(crate) fn kind(&self) -> String {
+        let error: Value = serde_json::from_str(&self.err).unwrap();
+        error["error"]["kind"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) fn lines(&self) -> Vec<Value> {
+        self.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+pub(crate) fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_presence"));
+    command.stdin(Stdio::null()).env_remove("TERM");
+    command
+}
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        Self { dir: tempfile::tempdir().unwrap() }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub(crate) fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// Runs words separated by spaces in this directory.
+    pub(crate) fn run(&self, words: &str) -> Ran {
+        let words: Vec<&str> = words.split_whitespace().collect();
+        self.run_words(&words)
+    }
+
+    pub(crate) fn run_words(&self, words: &[&str]) -> Ran {
+        let output = program().args(words).current_dir(self.dir.path()).output().unwrap();
+        Ran::new(output)
+    }
+
+    pub(crate) fn run_with_input(&self, words: &str, input: &str) -> Ran {
+        let mut child = program()
+            .args(words.split_whitespace())
+            .current_dir(self.dir.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        Ran::new(child.wait_with_output().unwrap())
+    }
+
+    /// The segments of the database `db`.
+    pub(crate) fn segments(&self, db: &str) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.path(db)).unwrap();
+        let paths = entries.map(|entry| entry.unwrap().path());
+        let mut paths: Vec<PathBuf> =
+            paths.filter(|path| path.extension().is_some_and(|end| end == "presence")).collect();
+        paths.sort();
+        paths
+    }
+}
+
+/// The directory of recordings, or a plain word that the test is skipped.
+pub(crate) fn recordings() -> Option<PathBuf> {
+    let dir = std::env::var_os("PRESENCE_TEST_DATA").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"),
+        PathBuf::from,
+    );
+    if dir.join("MANIFEST.json").is_file() {
+        return Some(dir);
+    }
+    // Not println!: the harness would keep it from those who should read it.
+    let _said = writeln!(
+        std::io::stderr(),
+        "SKIPPED: no recordings at {} (set PRESENCE_TEST_DATA)",
+        dir.display()
+    );
+    None
+}
