@@ -49,7 +49,8 @@ pub struct Options {
     pub flush_interval: Duration,
     /// The log is forced to the medium at least this often. 1 s: what a power cut may lose.
     pub sync_interval: Duration,
-    /// Full blocks that may wait to be written before `append` waits for them. 32 MiB.
+    /// Full blocks that may wait to be written before `append` waits for them. 16 MiB:
+    /// enough for the pause of a roll, little enough to stay in a last-level cache.
     pub write_buffer_bytes: usize,
     /// Decoded and copied pages kept for readers. 64 MiB. Mapped pages do not count.
     pub cache_bytes: usize,
@@ -74,7 +75,7 @@ impl Default for Options {
             segment_bytes: 64 << 20,
             flush_interval: Duration::from_millis(100),
             sync_interval: Duration::from_secs(1),
-            write_buffer_bytes: 32 << 20,
+            write_buffer_bytes: 16 << 20,
             cache_bytes: 64 << 20,
             map: true,
             allow_network_fs: false,

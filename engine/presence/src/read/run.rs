@@ -16,11 +16,24 @@ use crate::segment::SegmentFile;
 use crate::shim::atomic::{AtomicU8, Ordering};
 use crate::shim::{Arc, OnceLock};
 
+/// What a question needs to know of a block, in half a cache line.
+#[derive(Debug, Clone, Copy)]
+struct Row {
+    line: Line,
+    /// Where the payload begins.
+    payload: u32,
+    /// Bytes of the decoded block.
+    decoded_bytes: u32,
+}
+
 /// Blocks of one stream in one segment.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) segment: Arc<SegmentFile>,
     first_ts: Box<[i64]>,
+    /// The line through the first timestamps: about which block a time is in.
+    line: Line,
+    rows: Box<[Row]>,
     entries: Box<[IndexEntry]>,
     /// Per block: [`PLAIN`], [`ENCODED`], or not looked at yet.
     kinds: Box<[AtomicU8]>,
@@ -33,10 +46,38 @@ pub(crate) struct Run {
 
 impl Run {
     /// The blocks `entries` of a segment; at least one.
-    pub(crate) fn new(segment: Arc<SegmentFile>, entries: &[IndexEntry]) -> Self {
+    pub(crate) fn new(
+        segment: Arc<SegmentFile>,
+        layout: &BlockLayout,
+        entries: &[IndexEntry],
+    ) -> Self {
+        let row = |entry: &IndexEntry| {
+            let records = entry.records.get() as usize;
+            Row {
+                line: Line::new(0, records, entry.first_ts.get(), entry.last_ts.get()),
+                payload: entry.offset.get().saturating_add(BLOCK_HEADER_BYTES),
+                decoded_bytes: u32::try_from(layout.decoded_bytes(records)).unwrap_or(u32::MAX),
+            }
+        };
+        Self::of_rows(segment, entries.iter().map(row).collect(), entries)
+    }
+
+    /// The run with the blocks at the indexes `kept`, ascending.
+    pub(crate) fn keeping(&self, kept: &[usize]) -> Self {
+        let row = |&index: &usize| self.rows.get(index).copied();
+        let entry = |&index: &usize| self.entries.get(index).copied();
+        let entries: Vec<IndexEntry> = kept.iter().filter_map(entry).collect();
+        Self::of_rows(Arc::clone(&self.segment), kept.iter().filter_map(row).collect(), &entries)
+    }
+
+    fn of_rows(segment: Arc<SegmentFile>, rows: Box<[Row]>, entries: &[IndexEntry]) -> Self {
+        let first_ts: Box<[i64]> = entries.iter().map(|entry| entry.first_ts.get()).collect();
+        let (first, last) = (first_ts.first().copied(), first_ts.last().copied());
         Self {
             segment,
-            first_ts: entries.iter().map(|entry| entry.first_ts.get()).collect(),
+            line: Line::new(0, entries.len(), first.unwrap_or(0), last.unwrap_or(0)),
+            rows,
+            first_ts,
             entries: entries.into(),
             kinds: entries.iter().map(|_| AtomicU8::new(0)).collect(),
             samples: entries.iter().map(|_| OnceLock::new()).collect(),
@@ -44,32 +85,47 @@ impl Run {
         }
     }
 
-    /// The run with one block more. Pages decoded already stay.
-    pub(crate) fn extended(&self, entry: &IndexEntry) -> Self {
-        let entries = [&self.entries[..], std::slice::from_ref(entry)].concat();
-        let run = Self::new(Arc::clone(&self.segment), &entries);
+    /// The run with more blocks. What is known of the others stays: checks, samples, pages.
+    pub(crate) fn extended(&self, layout: &BlockLayout, more: &[IndexEntry]) -> Self {
+        let entries = [&self.entries[..], more].concat();
+        let run = Self::new(Arc::clone(&self.segment), layout, &entries);
+        for (new, old) in run.kinds.iter().zip(&self.kinds) {
+            new.store(old.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        for (new, old) in run.samples.iter().zip(&self.samples) {
+            if let Some(samples) = old.get() {
+                let _first = new.set(samples.clone());
+            }
+        }
         if let Some(slots) = self.slots.get() {
-            let slots = slots.iter().cloned().chain([Arc::default()]).collect();
-            let _first = run.slots.set(slots);
+            let new = more.iter().map(|_| Arc::default());
+            let _first = run.slots.set(slots.iter().cloned().chain(new).collect());
         }
         run
     }
 
-    /// The line on which `t` is looked for in block `block`, whose index entry is `entry`.
+    /// About where in block `block` a record at `t` is: its index.
     #[inline]
-    pub(crate) fn line(&self, block: usize, entry: &IndexEntry, t: i64) -> Line {
-        let records = entry.records.get() as usize;
-        let (first, last) = (entry.first_ts.get(), entry.last_ts.get());
-        let Some(samples) = self.samples.get(block).and_then(OnceLock::get) else {
-            return Line::new(0, records, first, last);
-        };
+    pub(crate) fn guess(&self, block: usize, t: i64) -> usize {
+        match self.samples.get(block).and_then(OnceLock::get) {
+            Some(samples) => self.guess_in(block, samples, t),
+            None => self.rows.get(block).map_or(0, |row| row.line.guess(t)),
+        }
+    }
+
+    /// The guess between two samples.
+    fn guess_in(&self, block: usize, samples: &[i64], t: i64) -> usize {
         let above = samples.iter().map(|&sample| usize::from(sample <= t)).sum::<usize>();
         let below = above.saturating_sub(1);
-        let from = samples.get(below).copied().unwrap_or(first);
         let base = below * SAMPLE_RECORDS;
+        let Some(entry) = self.entries.get(block) else { return 0 };
+        let from = samples.get(below).copied().unwrap_or(entry.first_ts.get());
+        let records = entry.records.get() as usize;
         match samples.get(above) {
-            Some(&to) => Line::new(base, SAMPLE_RECORDS + 1, from, to),
-            None => Line::new(base, records.saturating_sub(base), from, last),
+            Some(&to) => Line::new(base, SAMPLE_RECORDS + 1, from, to).guess(t),
+            None => {
+                Line::new(base, records.saturating_sub(base), from, entry.last_ts.get()).guess(t)
+            }
         }
     }
 
@@ -101,6 +157,11 @@ impl Run {
         &self.entries
     }
 
+    /// Records of block `block`; zero where there is none.
+    pub(crate) fn records(&self, block: usize) -> usize {
+        self.entries.get(block).map_or(0, |entry| entry.records.get() as usize)
+    }
+
     /// Timestamp of the run's first record.
     pub(crate) fn first_ts(&self) -> i64 {
         self.first_ts.first().copied().unwrap_or(i64::MAX)
@@ -124,24 +185,19 @@ impl Run {
     /// The last block whose first timestamp is at most `t` (`inclusive`) or less than it.
     #[inline]
     pub(crate) fn block_at(&self, t: i64, inclusive: bool) -> Option<usize> {
-        let count = if inclusive {
-            search::count_at_most(&self.first_ts, t)
-        } else {
-            search::count_less(&self.first_ts, t)
-        };
+        let count = search::count_near(&self.first_ts, self.line.guess(t), t, inclusive);
         count.checked_sub(1)
     }
 
     /// The decoded bytes of block `block`, borrowed from the map; `None` where it was not checked
     /// yet, or must be decoded.
     #[inline]
-    pub(crate) fn mapped_block(&self, block: usize, layout: &BlockLayout) -> Option<&[u8]> {
+    pub(crate) fn mapped_block(&self, block: usize) -> Option<&[u8]> {
         if self.kinds.get(block)?.load(Ordering::Relaxed) != PLAIN {
             return None;
         }
-        let entry = self.entries.get(block)?;
-        let bytes = layout.decoded_bytes(entry.records.get() as usize);
-        self.segment.mapped(entry.offset.get() + BLOCK_HEADER_BYTES, bytes)
+        let row = self.rows.get(block)?;
+        self.segment.mapped(row.payload, row.decoded_bytes as usize)
     }
 
     /// The page of block `block`.

@@ -14,7 +14,7 @@ pub(crate) fn count_at_most(times: &[i64], t: i64) -> usize {
 }
 
 /// Number of elements that are less than `t`.
-#[inline]
+#[cfg(test)]
 pub(crate) fn count_less(times: &[i64], t: i64) -> usize {
     partition(times, t, |x| x < t)
 }
@@ -35,20 +35,22 @@ impl Line {
     /// `last`. For a caller that knows the ends already: two cache misses less.
     #[inline]
     pub(crate) fn new(base: usize, count: usize, first: i64, last: i64) -> Self {
-        // Differences may span all of i64.
-        let span = (last.wrapping_sub(first) as u64).max(1);
+        // A difference that exceeds i64 turns negative, and the guess is the first record: the
+        // gallop finds the answer all the same.
+        let span = last.wrapping_sub(first).max(1);
         Self { base, count, first, slope: count.saturating_sub(1) as f64 / span as f64 }
     }
 
     /// Where the line puts `t`: an index that is there, or zero.
     #[inline]
     pub(crate) fn guess(&self, t: i64) -> usize {
-        let along = if t > self.first { t.wrapping_sub(self.first) as u64 } else { 0 };
-        self.base + ((along as f64 * self.slope) as usize).min(self.count.saturating_sub(1))
+        let along = t.wrapping_sub(self.first) as f64 * self.slope;
+        // The conversion of a negative number to an unsigned one is zero.
+        self.base + (along as usize).min(self.count.saturating_sub(1))
     }
 }
 
-/// As [`count_at_most`] (`inclusive`) or [`count_less`], beginning near an index.
+/// Number of elements that are at most `t` (`inclusive`) or less than it, found near an index.
 #[inline]
 pub(crate) fn count_near(times: &[i64], near: usize, t: i64, inclusive: bool) -> usize {
     if inclusive { around(times, near, |x| x <= t) } else { around(times, near, |x| x < t) }

@@ -51,7 +51,7 @@ pub(crate) struct Position {
 struct Place<'a> {
     piece: usize,
     records: usize,
-    line: search::Line,
+    guess: usize,
     block: Option<(&'a Arc<Run>, usize)>,
 }
 
@@ -170,6 +170,17 @@ impl Reader<'_> {
         run.page(block, self.layout, self.cache).map_err(|error| self.tell_affected(error, piece))
     }
 
+    /// Begins to load a piece that will be read next: its first values, where they are mapped.
+    #[inline]
+    pub(crate) fn touch(&self, piece: usize) {
+        let Some((run, block)) = self.block_of(piece) else { return };
+        let Some(bytes) = run.mapped_block(block) else { return };
+        let view = PageView::decoded(bytes, self.layout, run.records(block));
+        for lane in 0..3 {
+            std::hint::black_box(view.lane(lane).first().copied());
+        }
+    }
+
     /// Number of records of a piece.
     pub(crate) fn records(&self, piece: usize) -> usize {
         if let Some((_, len)) = self.memory_part(piece) {
@@ -221,7 +232,7 @@ impl Reader<'_> {
         let Some(place) = self.place_before(t, inclusive) else { return Ok(None) };
         let page = self.page(place.piece)?;
         // The piece's first record qualifies, so the count is at least one in a sound block.
-        let count = search::count_near(page.times(), place.line.guess(t), t, inclusive);
+        let count = search::count_near(page.times(), place.guess, t, inclusive);
         Ok(Some((Position { piece: place.piece, index: count.saturating_sub(1) }, page)))
     }
 
@@ -233,16 +244,15 @@ impl Reader<'_> {
         question: impl Fn(usize, PageView<'_>) -> R,
     ) -> Result<Option<R>> {
         let Some(place) = self.place_before(t, true) else { return Ok(None) };
-        let Place { piece, records, line, block } = place;
+        let Place { piece, records, guess, block } = place;
         let answer = |view: PageView<'_>| {
-            let near = line.guess(t);
-            touch_value(&view, self.layout, near);
-            let count = search::count_near(view.times(), near, t, true);
+            touch_value(&view, self.layout, guess);
+            let count = search::count_near(view.times(), guess, t, true);
             question(count.saturating_sub(1), view)
         };
         if let Some((run, index)) = block {
             let decoded = |bytes: &[u8]| answer(PageView::decoded(bytes, self.layout, records));
-            if let Some(bytes) = run.mapped_block(index, self.layout) {
+            if let Some(bytes) = run.mapped_block(index) {
                 return Ok(Some(decoded(bytes)));
             }
             if let Some(found) = run.with_cached(index, decoded) {
@@ -265,8 +275,8 @@ impl Reader<'_> {
             let ts = |word: Option<&[u8; 8]>| word.map(|word| i64::from_le_bytes(*word));
             let (first, last) = (ts(times.first())?, ts(times.get(records.wrapping_sub(1)))?);
             if qualifies(first) {
-                let line = search::Line::new(0, records, first, last);
-                return Some(Place { piece, records, line, block: None });
+                let guess = search::Line::new(0, records, first, last).guess(t);
+                return Some(Place { piece, records, guess, block: None });
             }
         }
         let run = view.run_first_ts.partition_point(|&first| qualifies(first)).checked_sub(1)?;
@@ -274,8 +284,8 @@ impl Reader<'_> {
         let block = run.block_at(t, inclusive)?;
         let entry = run.entries().get(block)?;
         let records = entry.records.get() as usize;
-        let line = run.line(block, entry, t);
-        Some(Place { piece: start + block, records, line, block: Some((run, block)) })
+        let guess = run.guess(block, t);
+        Some(Place { piece: start + block, records, guess, block: Some((run, block)) })
     }
 
     /// The position behind the last record at or before `t` (`inclusive`), or before it.

@@ -221,6 +221,9 @@ impl Iterator for Slices<'_> {
             Ok(page) => {
                 let stop = if piece == self.end.piece { self.end.index } else { page.records() };
                 self.next = Position { piece: piece + 1, index: 0 };
+                if self.next < self.end {
+                    self.reader.touch(piece + 1);
+                }
                 Some(Ok(Slice { page, range: index..stop }))
             }
             Err(error) => {

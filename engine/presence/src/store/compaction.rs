@@ -316,7 +316,7 @@ impl<'a> Task<'a> {
                 .iter()
                 .filter_map(|output| {
                     let entries = output.blocks().get(&stream.id)?;
-                    Some(Arc::new(Run::new(Arc::clone(&output.segment), entries)))
+                    Some(Arc::new(Run::new(Arc::clone(&output.segment), &stream.layout, entries)))
                 })
                 .collect();
             stream.view.update(|view| replaced(view, &is_input, &runs));

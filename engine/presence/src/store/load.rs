@@ -8,10 +8,11 @@
 
 use std::collections::BTreeMap;
 
+use presence_format::block::BlockLayout;
 use presence_format::catalog::{Catalog, StreamEntry};
 use presence_format::checksum::PayloadChecks;
 use presence_format::entry::{Entry, EntryKind};
-use presence_format::index::Index;
+use presence_format::index::{Index, StreamBlocks};
 use presence_format::segment::{DatabaseId, Footer};
 
 use super::live::{Candidate, live};
@@ -23,7 +24,7 @@ use crate::segment::{Damage, End, Scanner, SegmentFile, segment_number};
 use crate::shim::Arc;
 
 /// How often a reader reads a directory that changes while it does.
-const LOAD_TRIES_MAX: u32 = 8;
+const LOAD_TRIES_MAX: u32 = 32;
 
 /// Loads a directory, and loads it again as it grows.
 #[derive(Debug)]
@@ -179,14 +180,18 @@ impl Loader {
     /// `NotADatabase` where no segment's header can be read, `Incompatible` for a newer format,
     /// `Io`. Damage is reported, not an error.
     pub(crate) fn load(&mut self) -> Result<Loaded> {
-        // Beside a writer, segments come and go while they are listed and opened, and such a
-        // mixture may look damaged: it is read again until nothing changed meanwhile.
+        // Beside a writer, segments may go while they are listed and opened, and what is left may
+        // look damaged: it is read again until none went meanwhile. New ones do no harm.
         let mut tries = if self.following { LOAD_TRIES_MAX } else { 1 };
         loop {
             let before = if tries > 1 { self.segment_names()? } else { Vec::new() };
             let loaded = self.load_once();
             tries -= 1;
-            if tries == 0 || self.segment_names()? == before {
+            if tries == 0 {
+                return loaded;
+            }
+            let after = self.segment_names()?;
+            if before.iter().all(|number| after.binary_search(number).is_ok()) {
                 return loaded;
             }
         }
@@ -462,8 +467,19 @@ pub(crate) fn read_sealed(file: &Arc<SegmentFile>) -> Result<SealedSegment> {
         .map_err(fault())?;
     let index = Index::decode(payload, index_offset).map_err(fault())?;
     let runs = index.streams.iter().filter(|blocks| !blocks.entries.is_empty());
-    let run = |entries| Arc::new(Run::new(Arc::clone(file), entries));
-    let runs = runs.map(|blocks| (blocks.stream, run(&blocks.entries))).collect();
+    let layouts: BTreeMap<u32, BlockLayout> = index
+        .catalog
+        .streams
+        .iter()
+        .map(|stream| (stream.id, BlockLayout::new(&stream.schema)))
+        .collect();
+    let run = |blocks: &StreamBlocks| {
+        // Blocks of a stream that the catalog does not have cannot be read, nor asked for.
+        let layout = layouts.get(&blocks.stream)?;
+        let run = Run::new(Arc::clone(file), layout, &blocks.entries);
+        Some((blocks.stream, Arc::new(run)))
+    };
+    let runs = runs.filter_map(run).collect();
     Ok(SealedSegment { file: Arc::clone(file), footer, catalog: index.catalog, runs })
 }
 

@@ -127,7 +127,11 @@ fn take_segment(segment: &LoadedSegment<'_>, builders: &mut BTreeMap<u32, ViewBu
             for (&id, stream) in &scanner.streams {
                 let builder = builders.entry(id).or_default();
                 if !stream.blocks.is_empty() {
-                    builder.run(&Arc::new(Run::new(Arc::clone(file), &stream.blocks)));
+                    builder.run(&Arc::new(Run::new(
+                        Arc::clone(file),
+                        &stream.layout,
+                        &stream.blocks,
+                    )));
                 }
                 for piece in &stream.tail {
                     builder.piece(stream, piece);
@@ -196,20 +200,21 @@ struct ViewBuilder {
 impl ViewBuilder {
     fn run(&mut self, run: &Arc<Run>) {
         // Blocks that repeat what came before tell of a hostile or foreign file: left out.
-        let mut new = Vec::new();
-        for entry in run.entries() {
+        let mut kept = Vec::new();
+        for (index, entry) in run.entries().iter().enumerate() {
             let follows = self.end.is_none_or(|end| entry.first_sequence.get() >= end)
                 && self.last_ts.is_none_or(|last| entry.first_ts.get() >= last);
             if follows {
+                self.give_up_pieces(entry);
                 let sequences = entry.first_sequence.get()..entry.end_sequence();
                 self.advance(sequences, (entry.first_ts.get(), entry.last_ts.get()));
-                new.push(*entry);
+                kept.push(index);
             }
         }
-        if new.len() == run.entries().len() {
+        if kept.len() == run.entries().len() {
             self.runs.push(Arc::clone(run));
-        } else if !new.is_empty() {
-            self.runs.push(Arc::new(Run::new(Arc::clone(&run.segment), &new)));
+        } else if !kept.is_empty() {
+            self.runs.push(Arc::new(run.keeping(&kept)));
         }
     }
 
@@ -232,6 +237,22 @@ impl ViewBuilder {
         self.advance(first_sequence..first_sequence + records as u64, bounds);
         self.records_in_memory += records as u64;
         self.memory.push(TailPart { block, skip: 0 });
+    }
+
+    /// Records in frames only of a damaged segment that has a successor: a view holds memory behind
+    /// all blocks, so they count as missing before the block `next`.
+    fn give_up_pieces(&mut self, next: &IndexEntry) {
+        let Some(first) = self.memory.first().map(TailPart::first_sequence) else { return };
+        self.memory.clear();
+        self.records_in_memory = 0;
+        self.gaps.retain(|gap| gap.from_sequence < first);
+        self.gaps.push(Gap {
+            from_sequence: first,
+            to_sequence: next.first_sequence.get(),
+            after_ts: self.runs.last().map(|run| run.last_ts()),
+            before_ts: Some(next.first_ts.get()),
+        });
+        self.end = Some(next.first_sequence.get());
     }
 
     fn advance(&mut self, sequences: std::ops::Range<u64>, (first_ts, last_ts): (i64, i64)) {

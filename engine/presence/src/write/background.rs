@@ -80,10 +80,7 @@ fn sync_loop(core: &Core, log: &Log) {
             signal = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         drop(signal);
-        let synced = match log.unsynced() {
-            Some(position) => log.sync_to(core, position),
-            None => Ok(()),
-        };
+        let synced = if log.is_unsynced() { log.sync_all(core, false).map(|_| ()) } else { Ok(()) };
         if synced.is_err() {
             return;
         }

@@ -144,8 +144,10 @@ impl Log {
             return;
         }
         if self.frozen_bytes() >= self.wake_bytes {
-            lock(&self.signal).frozen = true;
-            self.work.notify_one();
+            let mut signal = lock(&self.signal);
+            if !std::mem::replace(&mut signal.frozen, true) {
+                self.work.notify_one();
+            }
         }
     }
 
@@ -176,50 +178,49 @@ impl Log {
     /// Brings everything appended before the call to `level`.
     pub(crate) fn flush(&self, core: &Core, level: Level) -> Result<Watermark> {
         core.check_writable()?;
-        let mut state = self.enter(core)?;
-        if level > Level::Memory {
-            state
-                .write_all(core, self, level == Level::Disk)
-                .map_err(|error| core.poison(error))?;
-        }
-        let position = state.written;
-        drop(state);
-        if level == Level::Disk {
-            self.sync_to(core, position)?;
-        }
+        let position = match level {
+            Level::Memory => lock(&self.state).written,
+            Level::Os => {
+                let mut state = self.enter(core)?;
+                state.write_all(core, self, false).map_err(|error| core.poison(error))?;
+                state.written
+            }
+            Level::Disk => self.sync_all(core, true)?,
+        };
         Ok(Watermark { level, segment: position.segment, offset: position.offset })
     }
 
-    /// Returns once everything up to `position` is on the medium.
-    pub(crate) fn sync_to(&self, core: &Core, position: Position) -> Result<()> {
-        let capture = || self.capture(core);
-        let sync = |file: &Option<Arc<SegmentFile>>, position: Position| {
-            let Some(file) = file else { return Ok(()) };
-            file.file
-                .sync()
-                .map_err(Error::io("sync", &file.name))
-                .map_err(|error| core.poison(error))?;
-            self.mark_durable(core, position);
-            Ok(())
+    /// Writes and syncs everything appended before the call, together with all others who ask for
+    /// it at the same time. `ahead` sets space aside for the next such call.
+    pub(crate) fn sync_all(&self, core: &Core, ahead: bool) -> Result<Position> {
+        let round = || {
+            let (file, position) = self.capture(core, ahead)?;
+            if let Some(file) = file {
+                file.file
+                    .sync()
+                    .map_err(Error::io("sync", &file.name))
+                    .map_err(|error| core.poison(error))?;
+                self.mark_durable(position);
+            }
+            Ok(position)
         };
-        self.sync.wait(position, capture, sync, || core.check_writable())
+        self.sync.join(round, || core.check_writable())
     }
 
-    /// The file to sync, and what its sync will make durable; no file where a seal came in between
-    /// and made everything durable.
-    fn capture(&self, core: &Core) -> Result<(Option<Arc<SegmentFile>>, Position)> {
-        let state = self.enter(core)?;
+    /// Writes everything; returns the file to sync, and what its sync will make durable. No file
+    /// where all is in sealed segments.
+    fn capture(&self, core: &Core, ahead: bool) -> Result<(Option<Arc<SegmentFile>>, Position)> {
+        let mut state = self.enter(core)?;
+        state.write_all(core, self, ahead).map_err(|error| core.poison(error))?;
         for recording in &state.recording {
             let stream = &recording.stream;
             stream.syncing.store(stream.logged.load(Ordering::Acquire), Ordering::Release);
         }
-        let Some(active) = &state.active else { return Ok((None, state.written)) };
-        let segment = Arc::clone(&active.segment);
-        let position = Position { segment: segment.number(), offset: active.end().offset };
-        Ok((Some(segment), position))
+        let file = state.active.as_ref().map(|active| Arc::clone(&active.segment));
+        Ok((file, state.written))
     }
 
-    fn mark_durable(&self, _: &Core, position: Position) {
+    fn mark_durable(&self, position: Position) {
         let mut state = lock(&self.state);
         if let Some(active) = &mut state.active
             && active.segment.number() == position.segment
@@ -233,10 +234,10 @@ impl Log {
         }
     }
 
-    /// What was written since the last sync, if anything but a mark.
-    pub(crate) fn unsynced(&self) -> Option<Position> {
+    /// Whether anything but a mark was written since the last sync.
+    pub(crate) fn is_unsynced(&self) -> bool {
         let written = lock(&self.state).written;
-        (written > self.sync.durable()).then_some(written)
+        written > self.sync.durable()
     }
 
     /// The regular flush: hands everything to the kernel. Where there is nothing, and all is
@@ -265,9 +266,8 @@ impl Log {
             .catalog(core, self, Catalog { retained_from, streams: Vec::new() })
             .map_err(|error| core.poison(error))?;
         state.retained_from = retained_from;
-        let position = state.written;
         drop(state);
-        self.sync_to(core, position)
+        self.sync_all(core, false).map(|_| ())
     }
 
     /// Seals the active segment and begins none: a roll that waits for the next write.
@@ -371,8 +371,15 @@ impl State {
         loop {
             let Some(recording) = self.recording.get(index) else { return Ok(None) };
             let view = recording.stream.view.load_full();
-            let Some(part) = view.frozen.first() else { return Ok(view.open.clone()) };
-            self.write_part(core, log, index, part)?;
+            if view.frozen.is_empty() {
+                return Ok(view.open.clone());
+            }
+            for part in &view.frozen {
+                self.write_part(core, log, index, part)?;
+            }
+            if let Some(recording) = self.recording.get_mut(index) {
+                recording.publish(log);
+            }
         }
     }
 
@@ -387,7 +394,7 @@ impl State {
         else {
             return Err(Error::Closed);
         };
-        recording.write(active, part, part.end_sequence(), log)?;
+        recording.write(active, part, part.end_sequence())?;
         self.note_written();
         Ok(())
     }
@@ -495,8 +502,9 @@ impl State {
             let view = recording.stream.view.load_full();
             let framed = recording.stream.logged.load(Ordering::Acquire);
             for part in view.frozen.iter().chain(&view.open) {
-                recording.write(&mut active, part, framed, log)?;
+                recording.write(&mut active, part, framed)?;
             }
+            recording.publish(log);
         }
         let end = active.end();
         let segment = Arc::clone(&active.segment);

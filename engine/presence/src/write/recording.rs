@@ -5,6 +5,7 @@
 //! - The view reads a record from disk from the moment on that its block is written, and from
 //!   memory before: never from both.
 
+use presence_format::block::BlockLayout;
 use presence_format::catalog::StreamEntry;
 use presence_format::frame;
 use presence_format::index::IndexEntry;
@@ -30,6 +31,8 @@ pub(crate) struct Recording {
     pub(crate) blocked: u64,
     /// Timestamp of the last of them.
     pub(crate) blocked_ts: Option<i64>,
+    /// Blocks written that views do not show yet; these still read them from memory.
+    unpublished: Vec<(Arc<SegmentFile>, IndexEntry)>,
 }
 
 impl Recording {
@@ -39,17 +42,17 @@ impl Recording {
             stream: Arc::clone(stream),
             blocked: stream.logged.load(Ordering::Acquire),
             blocked_ts: stream.last_ts(),
+            unpublished: Vec::new(),
         }
     }
 
-    /// Writes the records of a part in memory below sequence `end` that no block holds yet, and
-    /// publishes the block.
+    /// Writes the records of a part in memory below sequence `end` that no block holds yet.
+    /// [`Recording::publish`] lets readers see the block.
     pub(crate) fn write(
         &mut self,
         active: &mut SegmentWriter,
         part: &TailPart,
         end: u64,
-        log: &Log,
     ) -> Result<()> {
         let part = part.after_sequence(self.blocked);
         let records = part.len().min(end.saturating_sub(part.first_sequence()) as usize);
@@ -78,34 +81,50 @@ impl Recording {
         self.blocked_ts = Some(entry.last_ts.get());
         stream.blocked_last_ts.store(entry.last_ts.get().cast_unsigned(), Ordering::Release);
         stream.logged.fetch_max(self.blocked, Ordering::AcqRel);
+        self.unpublished.push((Arc::clone(&active.segment), entry));
+        Ok(())
+    }
+
+    /// Publishes the blocks written since the last time: one new view, however many.
+    pub(crate) fn publish(&mut self, log: &Log) {
+        if self.unpublished.is_empty() {
+            return;
+        }
         let mut done_bytes = 0;
-        stream.view.update(|view| {
-            let (view, done) = with_block(view, &active.segment, &entry);
+        self.stream.view.update(|view| {
+            let (view, done) = with_blocks(view, &self.stream.layout, &self.unpublished);
             done_bytes = done;
             view
         });
+        self.unpublished.clear();
         log.thawed(done_bytes);
-        Ok(())
     }
 }
 
-/// The view with one block more on disk: what it holds is no longer read from memory. With it, the
+/// The view with more blocks on disk: what they hold is no longer read from memory. With it, the
 /// bytes of the frozen blocks that are done with.
-fn with_block(
+fn with_blocks(
     view: &StreamView,
-    segment: &Arc<SegmentFile>,
-    entry: &IndexEntry,
+    layout: &BlockLayout,
+    blocks: &[(Arc<SegmentFile>, IndexEntry)],
 ) -> (StreamView, usize) {
     let mut runs = view.runs().to_vec();
-    let extends = runs.last().is_some_and(|run| {
-        Arc::ptr_eq(&run.segment, segment) && run.entries().len() < RUN_BLOCKS_MAX
-    });
-    if let (true, Some(last)) = (extends, runs.last_mut()) {
-        *last = Arc::new(last.extended(entry));
-    } else {
-        runs.push(Arc::new(Run::new(Arc::clone(segment), &[*entry])));
+    for of_segment in blocks.chunk_by(|(a, _), (b, _)| Arc::ptr_eq(a, b)) {
+        let Some((segment, _)) = of_segment.first() else { continue };
+        let mut entries = of_segment.iter().map(|(_, entry)| *entry);
+        if let Some(last) = runs.last_mut()
+            && Arc::ptr_eq(&last.segment, segment)
+            && last.entries().len() < RUN_BLOCKS_MAX
+        {
+            let room = RUN_BLOCKS_MAX - last.entries().len();
+            let more: Vec<IndexEntry> = entries.by_ref().take(room).collect();
+            *last = Arc::new(last.extended(layout, &more));
+        }
+        let rest: Vec<IndexEntry> = entries.collect();
+        let new = rest.chunks(RUN_BLOCKS_MAX);
+        runs.extend(new.map(|entries| Arc::new(Run::new(Arc::clone(segment), layout, entries))));
     }
-    let on_disk = entry.end_sequence();
+    let on_disk = blocks.last().map_or(0, |(_, entry)| entry.end_sequence());
     let parts = view.frozen.iter().map(|part| part.after_sequence(on_disk));
     let (frozen, done): (Vec<_>, Vec<_>) = parts.partition(|part| part.len() > 0);
     let done_bytes = done.iter().map(|part| part.block.memory_bytes()).sum();

@@ -1,9 +1,10 @@
-//! Group commit: one `fdatasync` for all who wait.
+//! Group commit: one write and one `fdatasync` for all who wait.
 //!
 //! # Invariants
-//! - Whoever finds no sync running becomes the leader; the others wait for a sync that began after
-//!   their bytes were written.
-//! - `durable` advances only after a sync returned without error.
+//! - Whoever finds no round running leads the next one, for all who came before it began; those
+//!   who come later wait for the one after. So a round writes what was appended before any of its
+//!   members asked.
+//! - `durable` advances only after a round ended without error.
 
 use crate::error::Result;
 use crate::shim::{Condvar, Mutex, PoisonError, lock};
@@ -19,6 +20,10 @@ pub(crate) struct Position {
 struct State {
     durable: Position,
     running: bool,
+    /// Rounds that began, the running one included.
+    begun: u64,
+    /// Rounds that ended without error.
+    done: u64,
 }
 
 /// Who waits for the medium, and up to where it has come.
@@ -32,7 +37,7 @@ impl GroupSync {
     /// Everything up to `position` is durable already.
     pub(crate) fn new(position: Position) -> Self {
         Self {
-            state: Mutex::new(State { durable: position, running: false }),
+            state: Mutex::new(State { durable: position, ..State::default() }),
             ended: Condvar::new(),
         }
     }
@@ -55,34 +60,37 @@ impl GroupSync {
         self.ended.notify_all();
     }
 
-    /// Returns once everything up to `target` is durable. `capture` tells the file to sync and the
-    /// position that its sync will make durable; `failed` tells whether to give up.
-    pub(crate) fn wait<F>(
+    /// Returns once a round that began after the call has ended: its position is durable. `round`
+    /// writes and syncs, and returns up to where; `failed` tells whether to give up.
+    pub(crate) fn join(
         &self,
-        target: Position,
-        capture: impl Fn() -> Result<(F, Position)>,
-        sync: impl Fn(&F, Position) -> Result<()>,
+        round: impl FnOnce() -> Result<Position>,
         failed: impl Fn() -> Result<()>,
-    ) -> Result<()> {
+    ) -> Result<Position> {
         let mut state = lock(&self.state);
+        let mine = state.begun + 1;
         loop {
-            if state.durable >= target {
-                return Ok(());
+            if state.done >= mine {
+                return Ok(state.durable);
             }
             failed()?;
-            if state.running {
-                state = self.ended.wait(state).unwrap_or_else(PoisonError::into_inner);
-                continue;
+            if !state.running {
+                break;
             }
-            state.running = true;
-            drop(state);
-            let synced =
-                capture().and_then(|(file, position)| sync(&file, position).map(|()| position));
-            state = lock(&self.state);
-            state.running = false;
-            self.ended.notify_all();
-            state.durable = state.durable.max(synced?);
+            state = self.ended.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+        state.running = true;
+        state.begun += 1;
+        let begun = state.begun;
+        drop(state);
+        let ended = round();
+        let mut state = lock(&self.state);
+        state.running = false;
+        self.ended.notify_all();
+        let position = ended?;
+        state.durable = state.durable.max(position);
+        state.done = begun;
+        Ok(state.durable)
     }
 }
 
@@ -93,38 +101,35 @@ mod models {
     use crate::shim::Arc;
     use crate::shim::atomic::{AtomicU64, Ordering};
 
-    /// Three writers wait for the medium: each returns only after a sync that began when its bytes
-    /// were written, and nobody waits for ever.
+    /// Three writers wait for the medium: each returns only after a round that wrote and synced its
+    /// bytes, and nobody waits for ever.
     #[test]
     fn nobody_returns_before_a_sync_of_its_bytes() {
         let mut model = loom::model::Builder::new();
         model.preemption_bound = Some(3);
         model.check(|| {
             let group = Arc::new(GroupSync::default());
-            let written = Arc::new(AtomicU64::new(0));
+            let appended = Arc::new(AtomicU64::new(0));
             let durable = Arc::new(AtomicU64::new(0));
-            let commit = move |group: &GroupSync, written: &AtomicU64, durable: &AtomicU64| {
-                let mine = written.fetch_add(1, Ordering::AcqRel) + 1;
-                let target = Position { segment: 1, offset: mine as u32 };
-                let capture = || {
-                    let offset = written.load(Ordering::Acquire) as u32;
-                    Ok(((), Position { segment: 1, offset }))
+            let commit = move |group: &GroupSync, appended: &AtomicU64, durable: &AtomicU64| {
+                let mine = appended.fetch_add(1, Ordering::AcqRel) + 1;
+                let round = || {
+                    let offset = appended.load(Ordering::Acquire);
+                    durable.fetch_max(offset, Ordering::AcqRel);
+                    Ok(Position { segment: 1, offset: offset as u32 })
                 };
-                let sync = |(): &(), position: Position| {
-                    durable.fetch_max(u64::from(position.offset), Ordering::AcqRel);
-                    Ok(())
-                };
-                group.wait(target, capture, sync, || Ok(())).unwrap();
+                let position = group.join(round, || Ok(())).unwrap();
                 assert!(durable.load(Ordering::Acquire) >= mine);
+                assert!(u64::from(position.offset) >= mine);
             };
             let others: Vec<_> = (0..2)
                 .map(|_| {
-                    let (group, written, durable) =
-                        (Arc::clone(&group), Arc::clone(&written), Arc::clone(&durable));
-                    loom::thread::spawn(move || commit(&group, &written, &durable))
+                    let (group, appended, durable) =
+                        (Arc::clone(&group), Arc::clone(&appended), Arc::clone(&durable));
+                    loom::thread::spawn(move || commit(&group, &appended, &durable))
                 })
                 .collect();
-            commit(&group, &written, &durable);
+            commit(&group, &appended, &durable);
             for other in others {
                 other.join().unwrap();
             }

@@ -15,8 +15,7 @@ use super::recorder::{Counts, Recorder};
 use crate::failure::{Failure, Result};
 
 /// Time between two acknowledgements: longer than the engine's own flushes are apart, so that a
-/// kill
-/// finds records that were flushed and not acknowledged yet.
+/// kill finds records that were flushed and not acknowledged yet.
 const ACKNOWLEDGE: Duration = Duration::from_millis(200);
 /// Time between two looks at the clock.
 const BREATH: Duration = Duration::from_millis(3);
