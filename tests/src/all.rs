@@ -1,4 +1,25 @@
 //! Integration tests of presence, in one binary.
+#![cfg_attr(
+    test,
+    expect(
+        clippy::unwrap_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        reason = "a helper of a test fails the test"
+    )
+)]
 
+mod bad_input;
 mod basics;
+mod concurrent;
 mod copied_alone;
+mod crash;
+mod damage;
+mod faults;
+mod kills;
+mod model;
+mod planted;
+mod recovery_cost;
+mod script;
+mod slow_streams;
+mod support;

@@ -16,8 +16,8 @@ fn a_sealed_segment_copied_alone_answers() {
     }
     drop((writer, stream));
     db.close().unwrap();
-    let mut files: Vec<_> =
-        std::fs::read_dir(directory.path().join("db")).unwrap().map(|f| f.unwrap().path()).collect();
+    let entries = std::fs::read_dir(directory.path().join("db")).unwrap();
+    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.extension().is_some_and(|e| e == "presence"));
     files.sort();
     assert!(files.len() > 4);

@@ -115,8 +115,10 @@ pub(crate) struct Scanner {
     pub(crate) catalog: BTreeMap<u32, StreamEntry>,
     pub(crate) streams: BTreeMap<u32, ScannedStream>,
     pub(crate) damage: Vec<Damage>,
-    /// Bytes of torn entries, in the middle or at the end.
-    pub(crate) torn_bytes: u32,
+    /// Bytes of torn entries that others follow.
+    torn_inside: u32,
+    /// Bytes of torn entries at the end; beside a writer also of one being written.
+    torn_end: u32,
     /// Where a recovery may go on writing.
     pub(crate) resume_at: u32,
     /// Sound headers behind the first unsound entry; none before there was one.
@@ -158,7 +160,8 @@ impl Scanner {
             catalog: BTreeMap::new(),
             streams: BTreeMap::new(),
             damage: Vec::new(),
-            torn_bytes: 0,
+            torn_inside: 0,
+            torn_end: 0,
             resume_at: FIRST_ENTRY,
             ahead: None,
             followed: false,
@@ -170,12 +173,17 @@ impl Scanner {
         self.before_index.unwrap_or(self.end)
     }
 
+    /// Bytes of torn entries, in the middle and at the end.
+    pub(crate) fn torn_bytes(&self) -> u32 {
+        self.torn_inside.saturating_add(self.torn_end)
+    }
+
     /// Takes what a reader beside a writer may: as [`Scanner::recover`], but what looks like a torn
     /// tail is not there yet.
     pub(crate) fn follow(&mut self) -> Result<()> {
         self.window.clear();
         self.ahead = None;
-        let torn_bytes = self.torn_bytes;
+        self.torn_end = 0;
         loop {
             let fault = self.run()?;
             let offset = self.end.offset;
@@ -195,9 +203,6 @@ impl Scanner {
             self.end.offset = next;
         }
         self.followed = true;
-        if self.ahead.is_some() {
-            self.torn_bytes = torn_bytes;
-        }
         Ok(())
     }
 
@@ -293,7 +298,7 @@ impl Scanner {
             let chains = next.number == self.end.entries && next.previous_crc == self.end.crc;
             if chains {
                 let torn = next.used_before.saturating_sub(bad);
-                self.torn_bytes = self.torn_bytes.saturating_add(torn);
+                self.torn_inside = self.torn_inside.saturating_add(torn);
                 return Ok(Some(next.offset));
             }
             if self.durable > bad && next.number > self.end.entries {
@@ -307,7 +312,7 @@ impl Scanner {
         if self.durable > bad && used > bad && !self.is_footer(bad, used)? {
             self.note_damage(bad, used.min(self.durable), fault);
         }
-        self.torn_bytes = self.torn_bytes.saturating_add(used.saturating_sub(bad));
+        self.torn_end = used.saturating_sub(bad);
         self.resume_at = align_up(used.max(bad));
         Ok(None)
     }

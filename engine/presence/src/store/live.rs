@@ -23,6 +23,8 @@ pub(crate) struct Candidate {
     pub(crate) parts: u16,
     /// Which compaction it came from.
     pub(crate) set: u32,
+    /// The log segment before `log_first`. Numbers in between may be those of compactions.
+    pub(crate) previous: u32,
 }
 
 impl Candidate {
@@ -32,6 +34,7 @@ impl Candidate {
             generation: header.generation.get(),
             log_first: header.log_first.get(),
             log_last: header.log_last.get(),
+            previous: header.previous_segment.get(),
             part: header.part.get(),
             parts: header.parts.get(),
             set: header.set.get(),
@@ -68,16 +71,21 @@ pub(crate) fn live(candidates: &[Candidate]) -> (Vec<u32>, Vec<u32>) {
             whole(other) && (other.covers(candidate) || (!whole(candidate) && again(other)))
         })
     };
-    // An incomplete output is dead where everything that it stands for is there in other segments.
+    // An incomplete output is dead where everything that it stands for is there in other segments:
+    // each of them names the one before.
     let redundant = |candidate: &Candidate| {
-        !whole(candidate)
-            && (candidate.log_first..=candidate.log_last).all(|log| {
-                candidates.iter().any(|other| {
-                    candidate.covers(other)
-                        && (other.log_first..=other.log_last).contains(&log)
-                        && whole(other)
-                })
-            })
+        let mut log = candidate.log_last;
+        while !whole(candidate) {
+            let other = candidates
+                .iter()
+                .find(|other| candidate.covers(other) && other.log_last == log && whole(other));
+            match other {
+                Some(other) if other.log_first == candidate.log_first => return true,
+                Some(other) if other.previous < log => log = other.previous,
+                _ => return false,
+            }
+        }
+        false
     };
     let (mut dead, mut counting): (Vec<&Candidate>, Vec<&Candidate>) =
         candidates.iter().partition(|candidate| replaced(candidate) || redundant(candidate));
@@ -92,21 +100,28 @@ mod tests {
     use super::*;
 
     fn log(number: u32) -> Candidate {
+        follows(number, number - 1)
+    }
+
+    fn follows(number: u32, previous: u32) -> Candidate {
+        let (log_first, log_last) = (number, number);
         Candidate {
             number,
             generation: 0,
-            log_first: number,
-            log_last: number,
+            log_first,
+            log_last,
             part: 0,
             parts: 1,
-            set: number,
+            set: 0,
+            previous,
         }
     }
 
     fn output(number: u32, range: (u32, u32), generation: u32, part: u16, parts: u16) -> Candidate {
         let set = number - u32::from(part);
         let (log_first, log_last) = range;
-        Candidate { number, generation, log_first, log_last, part, parts, set }
+        let previous = log_first - 1;
+        Candidate { number, generation, log_first, log_last, part, parts, set, previous }
     }
 
     #[test]
@@ -129,6 +144,14 @@ mod tests {
         assert_eq!(live(&[log(1), log(2), left, again[0]]), (vec![1, 2], vec![4, 5]));
         assert_eq!(live(&[log(1), left, again[0], again[1]]), (vec![5, 6], vec![1, 4]));
         assert_eq!(live(&[left, again[0], again[1]]), (vec![5, 6], vec![4]));
+    }
+
+    #[test]
+    fn numbers_that_compactions_took_are_no_missing_segments() {
+        let inputs = [log(1), follows(4, 1), follows(7, 4)];
+        let half = [&inputs[..], &[output(8, (1, 7), 1, 0, 2)]].concat();
+        assert_eq!(live(&half), (vec![1, 4, 7], vec![8]));
+        assert_eq!(live(&half[1..]), (vec![8, 4, 7], vec![]));
     }
 
     #[test]

@@ -181,7 +181,7 @@ impl Loader {
     /// `Io`. Damage is reported, not an error.
     pub(crate) fn load(&mut self) -> Result<Loaded> {
         // Beside a writer, segments may go while they are listed and opened, and what is left may
-        // look damaged: it is read again until none went meanwhile. New ones do no harm.
+        // look damaged: it is read again until none went meanwhile.
         let mut tries = if self.following { LOAD_TRIES_MAX } else { 1 };
         loop {
             let before = if tries > 1 { self.segment_names()? } else { Vec::new() };
@@ -191,7 +191,10 @@ impl Loader {
                 return loaded;
             }
             let after = self.segment_names()?;
-            if before.iter().all(|number| after.binary_search(number).is_ok()) {
+            // New ones do no harm, unless the listing missed one that another follows.
+            let sound = loaded.as_ref().is_ok_and(|loaded| loaded.report.damage.is_empty());
+            let none_went = before.iter().all(|number| after.binary_search(number).is_ok());
+            if before == after || (sound && none_went) {
                 return loaded;
             }
         }
@@ -374,11 +377,11 @@ impl Loader {
         report.scanned.push(file.name.clone());
         report.scanned_bytes += u64::from(scanner.end.offset);
         report.damage.extend(scanner.damage.iter().cloned());
-        if scanner.torn_bytes > 0 && is_last {
+        if scanner.torn_bytes() > 0 && is_last {
             report.torn.push(super::report::Torn {
                 file: file.name.clone(),
                 offset: u64::from(scanner.end.offset),
-                bytes: u64::from(scanner.torn_bytes),
+                bytes: u64::from(scanner.torn_bytes()),
             });
         }
         self.known.insert(number, Known::Open(scanner, Arc::clone(file)));

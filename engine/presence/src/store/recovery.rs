@@ -35,8 +35,13 @@ pub(crate) fn seal_open_segment(
     let segment = Arc::new(SegmentFile::new(file.name.clone(), file.header, writable, false));
     let blocks = scanner.streams.iter().map(|(&id, stream)| (id, stream.blocks.clone()));
     let blocks = blocks.filter(|(_, blocks)| !blocks.is_empty()).collect();
-    let mut writer =
-        SegmentWriter::resume(segment, scanner.end, scanner.resume_at, scanner.torn_bytes, blocks);
+    let mut writer = SegmentWriter::resume(
+        segment,
+        scanner.end,
+        scanner.resume_at,
+        scanner.torn_bytes(),
+        blocks,
+    );
     // What was read may still be in the kernel only: what follows must not outlive it.
     writer.durable = scanner.durable;
     let mut records = 0;

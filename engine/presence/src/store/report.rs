@@ -18,7 +18,8 @@ pub struct RecoveryReport {
     pub scanned_bytes: u64,
     /// Records that stood in frames only and were put into blocks, or are held in memory.
     pub records_from_frames: u64,
-    /// Torn ends that were cut off: written but never promised.
+    /// Torn ends that were cut off: written but never promised. Beside a writer, an entry that is
+    /// being written looks the same.
     pub torn: Vec<Torn>,
     /// Bytes that were durable once and are not sound now.
     pub damage: Vec<Damage>,
