@@ -118,7 +118,7 @@ impl SegmentFile {
     pub(crate) fn block_entry(&self, index: &IndexEntry) -> Result<Entry> {
         let offset = index.offset.get();
         let mut bytes = [0; 128];
-        self.read(&mut bytes, offset)?;
+        self.read_padded(&mut bytes, offset)?;
         let entry = Entry::parse(&bytes, self.place(), offset)
             .map_err(Error::format(&self.name, u64::from(offset)))?;
         if entry.kind != EntryKind::Block || entry.header.header_crc != index.header_crc {
@@ -138,7 +138,7 @@ impl SegmentFile {
             None => {
                 let mut stored = AlignedBuf::zeroed(entry.stored_bytes() as usize)
                     .map_err(Error::io("read", &self.name))?;
-                self.read(&mut stored, start)?;
+                self.read_padded(&mut stored, start)?;
                 Some(stored)
             }
         };
@@ -152,6 +152,13 @@ impl SegmentFile {
             .and_then(|checks| checks.check(payload))
             .map_err(Error::format(&self.name, u64::from(start)))?;
         Ok(owned)
+    }
+
+    /// Fills the zeroed `buf` from `offset` on; what lies behind the end of the file stays zeros,
+    /// as for a scan, and a checksum tells whether that is right.
+    fn read_padded(&self, buf: &mut [u8], offset: u32) -> Result<()> {
+        let read = self.file.read_at(buf, u64::from(offset));
+        read.map(|_| ()).map_err(Error::io("read", &self.name))
     }
 
     /// Fills `buf` from `offset` on.

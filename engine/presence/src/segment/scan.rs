@@ -7,6 +7,8 @@
 //! - An entry that chains to the last sound one, wherever it lies behind torn bytes, was written by
 //!   a recovery (or is the index behind reserved zeros), and the scan goes on with it. What lies
 //!   before it with a number as high, or higher, is left over from before the crash.
+//! - Bytes behind the end of the file count as zeros: what a crash cut off may have been nothing
+//!   but zeros, and then the entry is sound whatever is written behind it later.
 //! - Time and reads are linear in the file's length: the file is searched for entries behind
 //!   unsound bytes once.
 
@@ -229,8 +231,11 @@ impl Scanner {
     /// Takes the entry at the end, or tells what is wrong with it. Reading fails as an error.
     fn step(&mut self) -> Result<Option<String>> {
         let offset = self.end.offset;
-        let entry = match Entry::parse(self.window.get(offset, 128)?, self.segment.place(), offset)
-        {
+        let entry = match Entry::parse(
+            self.window.get_padded(offset, 128)?,
+            self.segment.place(),
+            offset,
+        ) {
             Ok(entry) => entry,
             Err(error) => return Ok(Some(error.what)),
         };
@@ -253,7 +258,8 @@ impl Scanner {
     }
 
     fn take(&mut self, entry: &Entry) -> Result<Result<(), String>> {
-        let stored = self.window.get(entry.payload_offset(), entry.stored_bytes() as usize)?;
+        let stored = entry.stored_bytes() as usize;
+        let stored = self.window.get_padded(entry.payload_offset(), stored)?;
         let payload_bytes = entry.header.payload_bytes.get();
         let Some((payload, table)) = stored.split_at_checked(payload_bytes as usize) else {
             return Ok(Err("the file ends inside the entry".to_owned()));
@@ -424,45 +430,62 @@ fn take_frame(
 struct Window {
     segment: Arc<SegmentFile>,
     start: u32,
+    /// Bytes of the file, and zeros behind its end where they were asked for.
     bytes: Vec<u8>,
+    /// How many of them are the file's.
+    read: usize,
 }
 
 const WINDOW_BYTES: usize = 256 << 10;
 
 impl Window {
     fn new(segment: Arc<SegmentFile>) -> Self {
-        Self { segment, start: 0, bytes: Vec::new() }
+        Self { segment, start: 0, bytes: Vec::new(), read: 0 }
     }
 
     fn clear(&mut self) {
         self.bytes.clear();
+        self.read = 0;
     }
 
     /// Up to `len` bytes from `offset` on; fewer at the end of the file.
     fn get(&mut self, offset: u32, len: usize) -> Result<&[u8]> {
+        let from = self.hold(offset, len)?;
+        let to = from.saturating_add(len).min(self.read);
+        Ok(self.bytes.get(from..to).unwrap_or_default())
+    }
+
+    /// `len` bytes from `offset` on, zeros behind the end of the file.
+    fn get_padded(&mut self, offset: u32, len: usize) -> Result<&[u8]> {
+        let from = self.hold(offset, len)?;
+        Ok(self.bytes.get(from..from.saturating_add(len)).unwrap_or_default())
+    }
+
+    /// Sees to it that the range is held, and tells where it begins.
+    fn hold(&mut self, offset: u32, len: usize) -> Result<usize> {
         let held = self.start as usize..self.start as usize + self.bytes.len();
         let want = offset as usize..(offset as usize).saturating_add(len);
         if !(held.contains(&want.start) && want.end <= held.end) {
             self.fill(offset, len)?;
         }
-        let from = (offset - self.start) as usize;
-        let to = from.saturating_add(len).min(self.bytes.len());
-        Ok(self.bytes.get(from..to).unwrap_or_default())
+        Ok((offset - self.start) as usize)
     }
 
     fn fill(&mut self, offset: u32, len: usize) -> Result<()> {
         let name = &self.segment.name;
         let file_bytes = self.segment.file.len().map_err(Error::io("measure", name))?;
-        let left = file_bytes.saturating_sub(u64::from(offset));
-        let want = len.max(WINDOW_BYTES).min(usize::try_from(left).unwrap_or(usize::MAX));
+        let left = usize::try_from(file_bytes.saturating_sub(u64::from(offset)));
+        let want = len.max(WINDOW_BYTES).min(left.unwrap_or(usize::MAX));
         self.start = offset;
+        self.bytes.clear();
         self.bytes.resize(want, 0);
-        let read = self
+        self.read = self
             .segment
             .file
             .read_at(&mut self.bytes, u64::from(offset))
             .map_err(Error::io("read", name))?;
-        self.bytes.truncate(read);
+        self.bytes.truncate(self.read);
+        self.bytes.resize(self.read.max(len), 0);
         Ok(())
     }
 }

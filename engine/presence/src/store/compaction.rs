@@ -46,7 +46,8 @@ pub struct Compacted {
 const GROUP_BYTES: u64 = 1 << 30;
 
 impl Database {
-    /// Seals the active segment and rewrites all segments that were not compacted yet.
+    /// Seals the active segment and rewrites all segments that were not compacted yet. What is in
+    /// memory only stays there: call [`flush`](Database::flush) before, to have it in.
     ///
     /// `progress` is told the records done and the records in all, and ends the compaction by
     /// returning `false`: what is done is kept, the rest stays as it was.
