@@ -117,3 +117,19 @@ fn retention_gives_up_whole_old_segments() {
     assert!(db.report().is_clean(), "{:?}", db.report());
     assert_eq!(db.stream("a").unwrap().len(), 20_000 - kept.records);
 }
+
+#[test]
+fn nothing_is_appended_after_closing() {
+    let (_, device) = device();
+    let db = Database::create_on(Arc::clone(&device), small()).unwrap();
+    let stream = db.create_stream("a", schema_of::<u8>().unwrap()).unwrap();
+    let mut writer = stream.writer::<u8>().unwrap();
+    writer.append(1, 1).unwrap();
+    db.close().unwrap();
+    assert!(matches!(writer.append(2, 2), Err(presence::Error::Closed)));
+    assert!(matches!(writer.append_batch(&[2], &[2]), Err(presence::Error::Closed)));
+    assert!(matches!(writer.flush(Level::Os), Err(presence::Error::Closed)));
+    assert_eq!(stream.len(), 1, "what is held stays readable");
+    let again = Database::open_on(device, small()).unwrap();
+    assert_eq!(again.stream("a").unwrap().len(), 1);
+}

@@ -35,8 +35,8 @@ pub struct Watermark {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Options {
-    /// Decoded bytes of a block as first written. 64 KiB: the open blocks of 30 streams stay in a
-    /// core's second-level cache together.
+    /// Decoded bytes of a block as first written. 128 KiB: half of it, and windows cross twice as
+    /// many blocks (0.88 instead of 0.91 of bare columns); appending to 30 streams costs the same.
     pub block_bytes: u32,
     /// Decoded bytes of a compacted block. 1 MiB: nine of ten windows of 5,000 small records lie
     /// in one.
@@ -70,7 +70,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            block_bytes: 64 << 10,
+            block_bytes: 128 << 10,
             compacted_block_bytes: 1 << 20,
             segment_bytes: 64 << 20,
             flush_interval: Duration::from_millis(100),

@@ -288,12 +288,42 @@ impl Reader<'_> {
         Some(Place { piece: start + block, records, guess, block: Some((run, block)) })
     }
 
+    /// The positions behind the last record before `from`, and behind the last at or before `to`:
+    /// where a window begins and ends. Both ends are looked up before either is searched, so that
+    /// their cache misses overlap.
+    pub(crate) fn window(&self, from: i64, to: i64) -> Result<(Position, Position)> {
+        let (start, end) = (self.place_before(from, false), self.place_before(to, true));
+        for place in [&start, &end].into_iter().flatten() {
+            self.touch_place(place);
+        }
+        Ok((self.behind(start, from, false)?, self.behind(end, to, true)?))
+    }
+
     /// The position behind the last record at or before `t` (`inclusive`), or before it.
     pub(crate) fn position_after(&self, t: i64, inclusive: bool) -> Result<Position> {
-        match self.last_before(t, inclusive)? {
-            None => Ok(Position { piece: 0, index: 0 }),
-            Some((position, page)) => Ok(self.next(position, page.records())),
+        self.behind(self.place_before(t, inclusive), t, inclusive)
+    }
+
+    fn touch_place(&self, place: &Place<'_>) {
+        let mapped = place.block.and_then(|(run, block)| run.mapped_block(block));
+        if let Some(bytes) = mapped {
+            let view = PageView::decoded(bytes, self.layout, place.records);
+            std::hint::black_box(view.times().get(place.guess).copied());
+            touch_value(&view, self.layout, place.guess);
         }
+    }
+
+    fn behind(&self, place: Option<Place<'_>>, t: i64, inclusive: bool) -> Result<Position> {
+        let Some(place) = place else { return Ok(Position { piece: 0, index: 0 }) };
+        let count = |times: &[i64]| search::count_near(times, place.guess, t, inclusive);
+        let mapped = place.block.and_then(|(run, block)| run.mapped_block(block));
+        let count = match mapped {
+            Some(bytes) => count(PageView::decoded(bytes, self.layout, place.records).times()),
+            None => count(self.page(place.piece)?.times()),
+        };
+        // The piece's first record qualifies, so the count is at least one in a sound block.
+        let index = count.saturating_sub(1);
+        Ok(self.next(Position { piece: place.piece, index }, place.records))
     }
 
     fn next(&self, position: Position, records: usize) -> Position {

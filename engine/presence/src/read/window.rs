@@ -88,8 +88,7 @@ impl Window {
                 if !options.skip_gaps {
                     reader.refuse_gaps(from, to)?;
                 }
-                let end = reader.position_after(to, true)?;
-                let mut start = reader.position_after(from, false)?;
+                let (mut start, end) = reader.window(from, to)?;
                 if options.carry_in && !starts_at(&reader, start, from)? {
                     start = reader.previous(start).unwrap_or(start);
                 }

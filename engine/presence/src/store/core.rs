@@ -78,6 +78,8 @@ pub(crate) struct Core {
     pub(crate) closed: AtomicBool,
     failure: OnceLock<Error>,
     failed: AtomicBool,
+    /// Nothing is appended any more: a write failed, or the database is being closed.
+    halted: AtomicBool,
     owner: u32,
 }
 
@@ -107,6 +109,7 @@ impl Core {
             closed: AtomicBool::new(false),
             failure: OnceLock::new(),
             failed: AtomicBool::new(false),
+            halted: AtomicBool::new(false),
             owner: std::process::id(),
         }
     }
@@ -138,10 +141,21 @@ impl Core {
         }
     }
 
-    /// Whether a write or sync failed. Relaxed: for the path of every append.
+    /// As [`Core::check_writable`], and refuses while the database is being closed.
+    pub(crate) fn check_appendable(&self) -> Result<()> {
+        self.check_writable()?;
+        if self.is_halted() { Err(Error::Closed) } else { Ok(()) }
+    }
+
+    /// Whether nothing is appended any more. Relaxed: for the path of every append.
     #[inline]
-    pub(crate) fn has_failed(&self) -> bool {
-        self.failed.load(Ordering::Relaxed)
+    pub(crate) fn is_halted(&self) -> bool {
+        self.halted.load(Ordering::Relaxed)
+    }
+
+    /// From now on nothing is appended.
+    pub(crate) fn halt(&self) {
+        self.halted.store(true, Ordering::Release);
     }
 
     /// Keeps the first failure of a write or sync, for every later call, and hands it on.
@@ -149,6 +163,7 @@ impl Core {
         if !matches!(error, Error::Poisoned { .. } | Error::Closed | Error::Forked { .. }) {
             self.failure.get_or_init(|| error.clone());
             self.failed.store(true, Ordering::Release);
+            self.halt();
             if let Some(log) = &self.log {
                 log.wake_all();
             }

@@ -340,7 +340,8 @@ impl Database {
     }
 
     /// Flushes to disk, seals, ends the threads and gives up the lock. Other handles can still
-    /// read what they hold; writing is over.
+    /// read what they hold; appending fails from now on. Whether a record that another thread
+    /// appends at this moment is in, only its reading tells.
     ///
     /// # Errors
     /// The failure of the flush or seal. The database opens again in any case, and its report
@@ -350,6 +351,7 @@ impl Database {
         core.check_process()?;
         self.handle.stop_threads();
         let Some(log) = &core.log else { return Ok(()) };
+        core.halt();
         let done = if core.closed.load(Ordering::Acquire) {
             Ok(())
         } else {

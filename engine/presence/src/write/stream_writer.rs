@@ -104,13 +104,13 @@ impl Appender {
     /// Whether a record at `ts` may be written at once: order kept, room there, nothing failed.
     #[inline]
     fn may_append(&self, ts: i64) -> bool {
-        ts >= self.floor && self.room > 0 && !self.core.has_failed()
+        ts >= self.floor && self.room > 0 && !self.core.is_halted()
     }
 
     /// Finds out why a record at `ts` may not be written at once, and makes room.
     #[cold]
     fn prepare(&mut self, ts: i64) -> Result<()> {
-        self.handle.core.check_writable()?;
+        self.core.check_appendable()?;
         if ts < self.floor || self.exhausted {
             return Err(self.order_broken(ts));
         }
@@ -205,7 +205,7 @@ impl Appender {
         let mut done = 0;
         while let Some(rest) = timestamps.get(done..).filter(|rest| !rest.is_empty()) {
             if self.tail.room() == 0 {
-                self.handle.core.check_writable()?;
+                self.core.check_appendable()?;
                 self.make_room()?;
             }
             let now = rest.len().min(self.tail.room());
@@ -226,7 +226,7 @@ impl Appender {
 
     /// Checks lengths and order of a batch, and that writing is allowed.
     fn check_batch(&self, timestamps: &[i64], columns: &[&[u8]]) -> Result<()> {
-        self.handle.core.check_writable()?;
+        self.core.check_appendable()?;
         let wrong = |what: String| Error::Batch { stream: self.stream.name.clone(), what };
         let schema = &self.stream.schema;
         if columns.len() != schema.columns().len() {
@@ -335,7 +335,7 @@ impl<T: Record> StreamWriter<T> {
             self.appender.check_batch(timestamps, &[bytes])?;
             return self.appender.append_lanes(timestamps, &[bytes]);
         }
-        self.appender.handle.core.check_writable()?;
+        self.appender.core.check_appendable()?;
         self.appender.check_order(timestamps)?;
         timestamps.iter().zip(values).try_for_each(|(&ts, value)| self.append(ts, value))
     }
