@@ -367,13 +367,12 @@ impl Loader {
             Some(Known::Open(scanner, _)) => scanner,
             _ => Box::new(Scanner::new(Arc::clone(file))),
         };
-        // Before a segment gets a footer, or a successor, its data is durable.
-        let sealed_at = read_footer(file).ok().map(|(footer, _)| footer.data_end.get());
-        if self.following && is_last && sealed_at.is_none() {
+        if self.following && is_last {
             scanner.follow()?;
         } else {
-            let durable = if is_last { sealed_at } else { end.or(Some(file_end(file)?)) };
-            scanner.recover(durable.unwrap_or(0))?;
+            // Before a segment has a successor, all of it is durable.
+            let durable = if is_last { 0 } else { end.unwrap_or(file_end(file)?) };
+            scanner.recover(durable)?;
         }
         report.scanned.push(file.name.clone());
         report.scanned_bytes += u64::from(scanner.end.offset);
@@ -432,8 +431,8 @@ fn whole_file(name: &str, what: &str) -> Damage {
     Damage { file: name.to_owned(), offset: 0, end: u64::MAX, what: what.to_owned() }
 }
 
-/// Reads the footer and tells where it stands; `Corrupt` where there is no sound one.
-fn read_footer(file: &SegmentFile) -> Result<(Footer, u32)> {
+/// Reads footer and index; `Corrupt` where the segment is not sealed or they are not sound.
+pub(crate) fn read_sealed(file: &Arc<SegmentFile>) -> Result<SealedSegment> {
     let name = &file.name;
     let len = file.file.len().map_err(Error::io("measure", name))?;
     let at = len.saturating_sub(Footer::BYTES as u64);
@@ -446,13 +445,6 @@ fn read_footer(file: &SegmentFile) -> Result<(Footer, u32)> {
     let mut bytes = [0; Footer::BYTES];
     file.read(&mut bytes, footer_offset)?;
     let footer = Footer::decode(&bytes, file.place(), len).map_err(Error::format(name, at))?;
-    Ok((footer, footer_offset))
-}
-
-/// Reads footer and index; `Corrupt` where the segment is not sealed or they are not sound.
-pub(crate) fn read_sealed(file: &Arc<SegmentFile>) -> Result<SealedSegment> {
-    let name = &file.name;
-    let (footer, footer_offset) = read_footer(file)?;
     let index_offset = footer.index_offset.get();
     let mut stored = vec![0; (footer_offset - index_offset) as usize];
     file.read(&mut stored, index_offset)?;
