@@ -32,12 +32,7 @@ impl Gathered {
     pub(crate) fn at_many(core: &Core, stream: &Arc<StreamState>, times: &[i64]) -> Result<Self> {
         let snapshot = Snapshot::new(stream);
         let reader = snapshot.reader(&core.cache);
-        if let (Some(&low), Some(&high)) = (times.iter().min(), times.iter().max())
-            && !reader.view.gaps.is_empty()
-        {
-            let _all = (low, high);
-            times.iter().try_for_each(|&t| reader.refuse_gaps(t, t))?;
-        }
+        times.iter().try_for_each(|&t| reader.refuse_gaps(t, t))?;
         let lanes = stream.layout.lanes().get(1..).unwrap_or_default();
         let widths: Vec<usize> = lanes.iter().map(|lane| lane.value_bytes).collect();
         let mut gathered = Self {
