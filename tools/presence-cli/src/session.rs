@@ -33,6 +33,8 @@ struct Inner {
     whole: Vec<String>,
     /// The file at hand, its stream, and how many of its records were appended.
     current: Option<(String, String, u64)>,
+    /// The import has ended by itself; a signal is too late to change how.
+    is_over: bool,
 }
 
 /// Takes a lock; what a thread that panicked left is consistent between batches.
@@ -90,6 +92,9 @@ impl Session {
         let (held, shown) = (Arc::clone(&inner), Arc::clone(&bar));
         let watching = on_interrupt(move || {
             let mut inner = lock(&held);
+            if inner.is_over {
+                return;
+            }
             lock(&shown).clear();
             let told = inner.told();
             let failure = match inner.close() {
@@ -177,7 +182,9 @@ impl Session {
     /// As [`Database::close`].
     pub(crate) fn close(&self) -> Result<()> {
         lock(&self.bar).clear();
-        lock(&self.inner).close()
+        let mut inner = lock(&self.inner);
+        inner.is_over = true;
+        inner.close()
     }
 
     /// Closes after a failure, and adds to it what is in the database.

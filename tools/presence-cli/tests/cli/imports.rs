@@ -140,12 +140,16 @@ fn ctrl_c_leaves_a_good_database() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // The pipe stays open: the import waits for more.
-    child.stdin.as_mut().unwrap().write_all(b"t_us,x\n").unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(400));
+    // More than a pipe holds: once all is written, the import is reading, and thus listens to
+    // signals. The pipe stays open until the import has ended: it waits for more.
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(b"t_us,x\n").unwrap();
+    let pipe_bytes = 64 << 10;
+    (0..pipe_bytes / 2).for_each(|i| writeln!(stdin, "{i},{i}").unwrap());
     let pid = child.id().to_string();
     assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
     let output = child.wait_with_output().unwrap();
+    drop(stdin);
     let err = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(130), "{err}");
     assert!(err.contains("interrupted") && err.contains("nothing was imported"), "{err}");
