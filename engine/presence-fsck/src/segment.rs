@@ -1,0 +1,402 @@
+//! Judges one segment.
+//!
+//! # Invariants
+//! - Blocks and catalogs reach [`Streams`] in the order of the log.
+//! - Where index or footer and the entries differ, the entries are right.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use presence_format::Compression;
+use presence_format::block::BlockLayout;
+use presence_format::catalog::Catalog;
+use presence_format::entry::{Entry, EntryKind};
+use presence_format::index::{Index, IndexEntry};
+use presence_format::segment::{FIRST_ENTRY, Footer, SegmentHeader};
+
+use crate::bytes::Bytes;
+use crate::database::Judge;
+use crate::finding::Code;
+use crate::intervals::Interval;
+use crate::report::Level;
+use crate::seal::{self, Seal};
+use crate::walk::{self, Bounds, End, Walked};
+
+/// A segment and its place among the others.
+#[derive(Debug, Clone)]
+pub(crate) struct Member {
+    pub(crate) name: String,
+    pub(crate) header: SegmentHeader,
+    /// Whether nothing in the log comes behind it.
+    pub(crate) is_last: bool,
+    /// Where its entries ended, as its successor says.
+    pub(crate) end: Option<u32>,
+}
+
+/// Where the log segments that one stands for ended: offset and checksum; unknown where the end is
+/// damaged.
+pub(crate) type LogEnd = Option<(u32, u32)>;
+
+/// Judges `member`.
+///
+/// # Errors
+/// Where the file cannot be opened or read.
+pub(crate) fn judge(judge: &mut Judge<'_>, member: &Member) -> io::Result<LogEnd> {
+    let mut bytes = Bytes::open(judge.device, &member.name)?;
+    let place = member.header.place();
+    judge.totals.segments += 1;
+    judge.totals.bytes += bytes.len();
+    let log_end = match seal::read(&mut bytes, place)? {
+        Ok(seal) => sealed(judge, member, &mut bytes, &seal)?,
+        Err(fault) => unsealed(judge, member, &mut bytes, fault)?,
+    };
+    if bytes.len_now()? > bytes.len() {
+        let what = format!("it grew while it was read: checked up to byte {}", bytes.len());
+        judge.findings.file(Code::Growing, &member.name, what);
+    }
+    Ok(log_end)
+}
+
+fn sealed(
+    judge: &mut Judge<'_>,
+    member: &Member,
+    bytes: &mut Bytes,
+    seal: &Seal,
+) -> io::Result<LogEnd> {
+    let name = &member.name;
+    if let Some((at, what)) = seal.untidy {
+        judge.findings.at(Code::NotZeros, name, at, what);
+    }
+    let footer = &seal.footer;
+    let log_end = Some((footer.log_end.get(), footer.log_crc.get()));
+    if judge.level == Level::Quick {
+        from_index(judge, name, &seal.index);
+        return Ok(log_end);
+    }
+    let bounds = Bounds {
+        place: member.header.place(),
+        first_crc: member.header.header_crc.get(),
+        durable: footer.data_end.get(),
+        index: Some(footer.index_offset.get()),
+        payloads: true,
+    };
+    let mut taker = Taker::new(judge, member, Some(&seal.index));
+    let walked = walk::walk(bytes, bounds, &mut |entry, payload| taker.take(entry, payload))?;
+    let left = taker.left();
+    let records = taker.records;
+    told(judge, name, &walked, footer.torn_bytes.get() > 0);
+    compare(judge, name, seal, &walked, records);
+    if walked.rot.is_empty() && walked.gave_up.is_none() {
+        for (stream, entry) in left {
+            let what = format!("a block of stream {stream} that is not among the entries");
+            judge.findings.at(Code::IndexDisagrees, name, entry.offset.get(), what);
+        }
+    }
+    for wrong in judge.streams.take_catalog(seal.index.catalog.clone(), false) {
+        judge.findings.at(Code::StreamContradiction, name, footer.index_offset.get(), wrong);
+    }
+    Ok(log_end)
+}
+
+/// Takes from the index what the blocks say.
+fn from_index(judge: &mut Judge<'_>, name: &str, index: &Index) {
+    for wrong in judge.streams.take_catalog(index.catalog.clone(), false) {
+        judge.findings.file(Code::StreamContradiction, name, wrong);
+    }
+    for blocks in &index.streams {
+        judge.totals.blocks += blocks.entries.len() as u64;
+        for entry in &blocks.entries {
+            let interval = Interval {
+                from: entry.first_sequence.get(),
+                to: entry.end_sequence(),
+                first_ts: entry.first_ts.get(),
+                last_ts: entry.last_ts.get(),
+            };
+            if let Err(what) = judge.streams.take_interval(blocks.stream, interval) {
+                judge.findings.at(Code::StreamContradiction, name, entry.offset.get(), what);
+            }
+        }
+    }
+}
+
+/// Compares the footer with what the entries say.
+fn compare(judge: &mut Judge<'_>, name: &str, seal: &Seal, walked: &Walked, records: u64) {
+    let footer = &seal.footer;
+    let own = walked.last_end;
+    let index = u64::from(footer.index_offset.get());
+    if !walked.rot.is_empty() || walked.gave_up.is_some() {
+        return;
+    }
+    let reached = walked.end.offset == footer.index_offset.get();
+    let chain = (own.crc, own.number, own.offset);
+    if !reached || chain != (footer.data_crc.get(), footer.entries.get(), footer.data_end.get()) {
+        let what = format!(
+            "the entries end at byte {} with number {}, the footer says {} and {}",
+            own.offset, own.number, footer.data_end, footer.entries
+        );
+        judge.findings.at(Code::FooterDisagrees, name, footer.index_offset.get(), what);
+    }
+    if records != footer.records.get() {
+        let what = format!("blocks hold {records} records, the footer says {}", footer.records);
+        judge.findings.range(Code::FooterDisagrees, name, (index, index), what);
+    }
+}
+
+fn unsealed(
+    judge: &mut Judge<'_>,
+    member: &Member,
+    bytes: &mut Bytes,
+    (at, fault): (u64, String),
+) -> io::Result<LogEnd> {
+    let name = &member.name;
+    let is_log = member.header.generation.get() == 0;
+    let bounds = Bounds {
+        place: member.header.place(),
+        first_crc: member.header.header_crc.get(),
+        durable: member.end.unwrap_or(0),
+        index: None,
+        payloads: judge.level != Level::Quick,
+    };
+    let mut taker = Taker::new(judge, member, None);
+    let walked = walk::walk(bytes, bounds, &mut |entry, payload| taker.take(entry, payload))?;
+    let records = taker.records;
+    told(judge, name, &walked, true);
+    if !is_log || !member.is_last {
+        let what = format!("its footer or index is lost ({fault}); its entries were read instead");
+        let code = if is_log { Code::IndexDamaged } else { Code::NotSealed };
+        judge.findings.range(code, name, (at, bytes.len()), what);
+    } else {
+        last_end(judge, member, bytes, &walked, records)?;
+    }
+    Ok(walked.log_end().filter(|_| is_log))
+}
+
+/// How the last segment of the log ends: it may be written to, torn, or its footer damaged.
+fn last_end(
+    judge: &mut Judge<'_>,
+    member: &Member,
+    bytes: &mut Bytes,
+    walked: &Walked,
+    records: u64,
+) -> io::Result<()> {
+    let name = &member.name;
+    let has_index = walked.last_index.is_some();
+    let footer_at = bytes.len().saturating_sub(Footer::BYTES as u64);
+    let last = bytes.get(footer_at, Footer::BYTES)?.to_vec();
+    let mut expected = expected_footer(member, walked, records);
+    // Information only, and not known here.
+    if let (Some(field), Some(torn)) = (expected.get_mut(36..40), last.get(36..40)) {
+        field.copy_from_slice(torn);
+    }
+    let unwritten = has_index && footer_at < u64::from(walked.end.offset);
+    let is_torn = last.iter().zip(expected).skip(8).all(|(&is, should)| is == 0 || is == should);
+    if has_index && !unwritten && !is_torn {
+        let what = "the footer is damaged; the index before it is sound";
+        judge.findings.range(Code::IndexDamaged, name, (footer_at, bytes.len()), what);
+    } else if has_index {
+        let what = "the segment was being sealed; no record is concerned";
+        judge.findings.range(Code::TornSeal, name, (footer_at, bytes.len()), what);
+    } else {
+        let what = "its entries end here, and a writer goes on with it";
+        judge.findings.at(Code::Unsealed, name, walked.last_end.offset, what);
+    }
+    Ok(())
+}
+
+/// The footer that the entries found call for.
+fn expected_footer(member: &Member, walked: &Walked, records: u64) -> [u8; 64] {
+    let End { offset, number, crc } = walked.data_end();
+    let place = member.header.place();
+    let index_offset = walked.last_index.map_or(offset, |(index, _)| index);
+    Footer {
+        magic: [0; 4],
+        footer_crc: 0.into(),
+        database: place.database.into(),
+        segment: place.segment.into(),
+        index_offset: index_offset.into(),
+        data_end: offset.into(),
+        data_crc: crc.into(),
+        entries: number.into(),
+        torn_bytes: 0.into(),
+        records: records.into(),
+        log_crc: crc.into(),
+        log_end: offset.into(),
+        reserved: [0; 8],
+    }
+    .encode()
+}
+
+/// Tells what a walk found.
+fn told(judge: &mut Judge<'_>, name: &str, walked: &Walked, torn_is_known: bool) {
+    for rot in &walked.rot {
+        let range = (u64::from(rot.range.start), u64::from(rot.range.end));
+        judge.findings.range(Code::EntryDamaged, name, range, rot.what.clone());
+    }
+    for &at in &walked.not_zeros {
+        judge.findings.at(Code::NotZeros, name, at, "bytes between two entries are not zeros");
+    }
+    for torn in &walked.torn_inside {
+        let range = (u64::from(torn.start), u64::from(torn.end));
+        judge.totals.torn_bytes += range.1 - range.0;
+        let (code, what) = if torn_is_known {
+            (Code::TornInside, "bytes that a crash tore, left in place by the recovery after it")
+        } else {
+            (
+                Code::NotZeros,
+                "bytes between two entries are not zeros, and the footer knows of none",
+            )
+        };
+        judge.findings.range(code, name, range, what);
+    }
+    if let Some(torn) = &walked.torn_tail {
+        let range = (u64::from(torn.start), u64::from(torn.end));
+        judge.totals.torn_bytes += range.1 - range.0;
+        let what = "a torn tail: written, never promised, and not whole";
+        judge.findings.range(Code::TornTail, name, range, what);
+    }
+    if let Some(why) = walked.gave_up {
+        let at = walked.end.offset;
+        judge.findings.at(Code::GivenUp, name, at, format!("not judged from here on: {why}"));
+    }
+}
+
+/// Takes the entries of one segment.
+struct Taker<'a, 'b, 'c> {
+    judge: &'a mut Judge<'b>,
+    name: &'a str,
+    /// What the index says of each stream's blocks, and how many of them were met.
+    index: Option<BTreeMap<u32, (&'c [IndexEntry], usize)>>,
+    frames_count: bool,
+    is_log: bool,
+    records: u64,
+}
+
+impl<'a, 'b, 'c> Taker<'a, 'b, 'c> {
+    fn new(judge: &'a mut Judge<'b>, member: &'a Member, index: Option<&'c Index>) -> Self {
+        let index = index.map(|index| {
+            let of = |blocks: &'c presence_format::index::StreamBlocks| {
+                (blocks.stream, (blocks.entries.as_slice(), 0))
+            };
+            index.streams.iter().map(of).collect()
+        });
+        let frames_count = index.is_none();
+        let is_log = member.header.generation.get() == 0;
+        Self { judge, name: &member.name, index, frames_count, is_log, records: 0 }
+    }
+
+    fn take(&mut self, entry: &Entry, payload: &[u8]) -> Result<(), String> {
+        let at = entry.header.offset.get();
+        if entry.header.offset.get() == FIRST_ENTRY && entry.kind != EntryKind::Catalog {
+            let what = "the first entry is no catalog";
+            self.judge.findings.at(Code::StreamContradiction, self.name, at, what);
+        }
+        match entry.kind {
+            EntryKind::Catalog => {
+                let catalog = Catalog::decode(payload).map_err(|error| error.what)?;
+                for wrong in self.judge.streams.take_catalog(catalog, self.is_log) {
+                    self.judge.findings.at(Code::StreamContradiction, self.name, at, wrong);
+                }
+            }
+            EntryKind::Frame => self.frame(entry, payload)?,
+            EntryKind::Block => self.block(entry, payload),
+            EntryKind::Index => {
+                Index::decode(payload, at).map_err(|error| error.what)?;
+            }
+        }
+        self.judge.totals.entries += 1;
+        self.judge.tell(u64::from(entry.end()));
+        Ok(())
+    }
+
+    fn frame(&mut self, entry: &Entry, payload: &[u8]) -> Result<(), String> {
+        let records = self.judge.streams.take_frame(payload, self.frames_count)?;
+        if records != u64::from(entry.header.records.get()) {
+            let what = format!("a frame of {records} records says {}", entry.header.records);
+            let at = entry.header.offset.get();
+            self.judge.findings.at(Code::StreamContradiction, self.name, at, what);
+        }
+        Ok(())
+    }
+
+    fn block(&mut self, entry: &Entry, payload: &[u8]) {
+        let at = entry.header.offset.get();
+        self.judge.totals.blocks += 1;
+        self.records += u64::from(entry.header.records.get());
+        if let Err(what) = self.judge.streams.take_block(entry) {
+            self.judge.findings.at(Code::StreamContradiction, self.name, at, what);
+            return;
+        }
+        self.compare(entry);
+        let stream = self.judge.streams.get(entry.header.stream.get());
+        if self.judge.level == Level::Deep
+            && let Some(stream) = stream
+            && let Err(what) = content(entry, payload, &stream.layout, stream.is_strict())
+        {
+            self.judge.findings.at(Code::BlockContent, self.name, at, what);
+        }
+    }
+
+    /// Compares a block with its entry in the index.
+    fn compare(&mut self, entry: &Entry) {
+        let (Some(index), Some(own)) = (&mut self.index, IndexEntry::of(entry)) else { return };
+        let at = entry.header.offset.get();
+        let (entries, met) = index.entry(entry.header.stream.get()).or_insert((&[], 0));
+        let rest = entries.get(*met..).unwrap_or_default();
+        // Those before it were passed over with rotten bytes.
+        let skipped = rest.iter().take_while(|other| other.offset.get() < at).count();
+        let other = rest.get(skipped);
+        *met += skipped + usize::from(other.is_some_and(|other| other.offset.get() == at));
+        let same = other.is_some_and(|other| {
+            IndexEntry { rank: 0.into(), ..*other } == IndexEntry { rank: 0.into(), ..own }
+        });
+        if !same {
+            let what = "the index says something else of this block";
+            self.judge.findings.at(Code::IndexDisagrees, self.name, at, what);
+        }
+    }
+
+    /// Blocks of the index that were not met.
+    fn left(&self) -> Vec<(u32, IndexEntry)> {
+        let streams = self.index.iter().flatten();
+        let left = streams.flat_map(|(&stream, (entries, met))| {
+            let rest = entries.get(*met..).unwrap_or_default();
+            rest.iter().map(move |entry| (stream, *entry))
+        });
+        left.take(100).collect()
+    }
+}
+
+/// Decodes a block and compares its timestamps with its header.
+fn content(
+    entry: &Entry,
+    payload: &[u8],
+    layout: &BlockLayout,
+    is_strict: bool,
+) -> Result<(), String> {
+    let Some(block) = entry.block else { return Ok(()) };
+    let records = entry.header.records.get() as usize;
+    let compression = Compression::from_code(block.compression).map_err(|error| error.what)?;
+    let mut decoded = Vec::new();
+    let bytes = layout.decoded_bytes(records);
+    decoded.try_reserve_exact(bytes).map_err(|_| format!("no memory for {bytes} bytes"))?;
+    decoded.resize(bytes, 0);
+    layout.decode(compression, records, payload, &mut decoded).map_err(|error| error.what)?;
+    let words = decoded.as_chunks::<8>().0.get(..records).unwrap_or_default();
+    let mut times = words.iter().map(|word| i64::from_le_bytes(*word));
+    let first = times.clone().next();
+    let last = times.clone().next_back();
+    if (first, last) != (Some(block.first_ts.get()), Some(block.last_ts.get())) {
+        return Err(format!(
+            "timestamps {first:?} to {last:?}, where the header says {} to {}",
+            block.first_ts, block.last_ts
+        ));
+    }
+    let mut before = times.next();
+    for ts in times {
+        if before.is_some_and(|before| ts < before || (is_strict && ts == before)) {
+            return Err(format!("timestamp {ts} stands after {before:?}"));
+        }
+        before = Some(ts);
+    }
+    Ok(())
+}

@@ -1,0 +1,215 @@
+//! What is known of each stream: its catalog entry, and which of its records are there.
+//!
+//! # Invariants
+//! - Catalogs are taken in the order of the log; what contradicts an earlier one is told.
+//! - Memory grows with streams and holes, never with records.
+
+use std::collections::BTreeMap;
+
+use presence_format::Order;
+use presence_format::block::BlockLayout;
+use presence_format::catalog::{Catalog, StreamEntry};
+use presence_format::entry::Entry;
+use presence_format::frame::Section;
+
+use crate::intervals::{Interval, Intervals};
+use crate::report::Lost;
+
+/// Holes in all streams that are told one by one.
+const INTERVALS_MAX: usize = 200_000;
+
+/// One stream.
+#[derive(Debug)]
+pub(crate) struct StreamFacts {
+    pub(crate) entry: StreamEntry,
+    pub(crate) layout: BlockLayout,
+    /// Records that are there.
+    pub(crate) present: Intervals,
+    /// Behind the newest block: sequence and timestamp.
+    last: Option<(u64, i64)>,
+    /// Records that came before the segments at hand, where a catalog says so.
+    start: Option<u64>,
+    /// Records that catalogs know of.
+    counted: u64,
+}
+
+/// All streams of a database.
+#[derive(Debug, Default)]
+pub(crate) struct Streams {
+    by_id: BTreeMap<u32, StreamFacts>,
+    /// Names, and whose they are.
+    names: BTreeMap<String, u32>,
+    pub(crate) retained_from: u32,
+    intervals: usize,
+}
+
+impl Streams {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &StreamFacts> {
+        self.by_id.values()
+    }
+
+    pub(crate) fn get(&self, id: u32) -> Option<&StreamFacts> {
+        self.by_id.get(&id)
+    }
+
+    /// Takes a catalog; tells what in it contradicts earlier ones. What it `counts` came before it.
+    pub(crate) fn take_catalog(&mut self, catalog: Catalog, counts: bool) -> Vec<String> {
+        let mut wrong = Vec::new();
+        self.retained_from = self.retained_from.max(catalog.retained_from);
+        for entry in catalog.streams {
+            let id = entry.id;
+            let layout = BlockLayout::new(&entry.schema);
+            if let Some(known) = self.by_id.get_mut(&id) {
+                if known.layout.schema_crc() != layout.schema_crc() {
+                    wrong.push(format!("stream {:?} has another schema than before", entry.name));
+                    continue;
+                }
+                if known.entry.name != entry.name {
+                    wrong.push(format!(
+                        "stream {id} is called {:?}, and {:?} before",
+                        entry.name, known.entry.name
+                    ));
+                    continue;
+                }
+                known.counted = known.counted.max(entry.sequence);
+                known.entry = entry;
+                continue;
+            }
+            if let Some(other) = self.names.get(&entry.name) {
+                wrong.push(format!("streams {other} and {id} are both called {:?}", entry.name));
+            }
+            self.names.insert(entry.name.clone(), id);
+            let counted = entry.sequence;
+            let start = counts.then_some(counted);
+            let (present, last) = (Intervals::default(), None);
+            let facts = StreamFacts { entry, layout, present, last, start, counted };
+            self.by_id.insert(id, facts);
+        }
+        wrong
+    }
+
+    /// Takes a block; `Err` where it contradicts what is known of its stream.
+    pub(crate) fn take_block(&mut self, entry: &Entry) -> Result<(), String> {
+        let header = &entry.header;
+        let Some(block) = entry.block else { return Ok(()) };
+        let Some(stream) = self.by_id.get_mut(&header.stream.get()) else {
+            return Err(format!("a block of stream {}, which no catalog tells of", header.stream));
+        };
+        let name = &stream.entry.name;
+        if block.schema_crc.get() != stream.layout.schema_crc() {
+            return Err(format!("a block of another schema than that of stream {name:?}"));
+        }
+        let records = header.records.get();
+        if block.decoded_bytes.get() as usize != stream.layout.decoded_bytes(records as usize) {
+            return Err(format!("{records} records of stream {name:?} are no such block"));
+        }
+        let from = header.first_sequence.get();
+        let to = from.saturating_add(u64::from(records));
+        let (first_ts, last_ts) = (block.first_ts.get(), block.last_ts.get());
+        if let Some((end, ts)) = stream.last {
+            if from < end {
+                return Err(format!("it repeats records {from} to {end} of stream {name:?}"));
+            }
+            if first_ts < ts || (first_ts == ts && stream.is_strict()) {
+                return Err(format!("timestamp {first_ts} of stream {name:?} after {ts}"));
+            }
+        }
+        stream.last = Some((to, last_ts));
+        self.insert(header.stream.get(), Interval { from, to, first_ts, last_ts })
+    }
+
+    /// Takes a frame's payload: where its segment is read entry by entry, its records count.
+    pub(crate) fn take_frame(&mut self, payload: &[u8], counts: bool) -> Result<u64, String> {
+        let mut rest = payload;
+        let mut records = 0;
+        let mut seen = Vec::new();
+        while !rest.is_empty() {
+            let section;
+            let size = |id| self.by_id.get(&id).map(|stream| stream.layout.record_bytes());
+            (section, rest) = Section::decode(rest, size).map_err(|error| error.what)?;
+            seen.push(section);
+            records += u64::from(section.records);
+        }
+        let mut ids: Vec<u32> = seen.iter().map(|section| section.stream).collect();
+        ids.sort_unstable();
+        if ids.windows(2).any(|pair| matches!(pair, [a, b] if a == b)) {
+            return Err("a frame with two sections of one stream".to_owned());
+        }
+        for section in seen.iter().filter(|_| counts) {
+            let words = section.bytes.as_chunks::<8>().0;
+            let times = words.get(..section.records as usize).unwrap_or_default();
+            let ts = |word: Option<&[u8; 8]>| word.map_or(0, |word| i64::from_le_bytes(*word));
+            let from = section.first_sequence;
+            self.insert(
+                section.stream,
+                Interval {
+                    from,
+                    to: from.saturating_add(u64::from(section.records)),
+                    first_ts: ts(times.first()),
+                    last_ts: ts(times.last()),
+                },
+            )?;
+        }
+        Ok(records)
+    }
+
+    /// Takes records that an index tells of.
+    pub(crate) fn take_interval(&mut self, id: u32, interval: Interval) -> Result<(), String> {
+        match self.by_id.contains_key(&id) {
+            true => self.insert(id, interval),
+            false => Err(format!("a block of stream {id}, which no catalog tells of")),
+        }
+    }
+
+    fn insert(&mut self, id: u32, interval: Interval) -> Result<(), String> {
+        let Some(stream) = self.by_id.get_mut(&id) else { return Ok(()) };
+        let before = stream.present.as_slice().len();
+        stream.present.insert(interval);
+        self.intervals = (self.intervals + stream.present.as_slice().len()).saturating_sub(before);
+        if self.intervals > INTERVALS_MAX {
+            return Err("more holes than can be told".to_owned());
+        }
+        Ok(())
+    }
+
+    /// What is missing between the first record that retention kept and the last that is known of.
+    /// Of a segment alone, what is missing behind what its first catalog counts.
+    pub(crate) fn lost(&self, is_alone: bool) -> Vec<Lost> {
+        let is_whole = self.retained_from <= 1 && !is_alone;
+        self.by_id.values().flat_map(|stream| stream.lost(is_whole, !is_alone)).collect()
+    }
+}
+
+impl StreamFacts {
+    pub(crate) fn is_strict(&self) -> bool {
+        self.entry.schema.order() == Order::StrictlyIncreasing
+    }
+
+    fn lost(&self, is_whole: bool, to_end: bool) -> Vec<Lost> {
+        let mut lost = Vec::new();
+        let start = if is_whole { Some(0) } else { self.start };
+        let mut end = start.map(|start| (start, None));
+        let mut note = |from: u64, to: u64, after_ts: Option<i64>, before_ts: Option<i64>| {
+            if to > from {
+                lost.push(Lost {
+                    stream: self.entry.name.clone(),
+                    first_sequence: from,
+                    records: to - from,
+                    after_ts,
+                    before_ts,
+                    known_since: None,
+                });
+            }
+        };
+        for interval in self.present.as_slice() {
+            if let Some((from, after)) = end {
+                note(from, interval.from, after, Some(interval.first_ts));
+            }
+            end = Some((interval.to, Some(interval.last_ts)));
+        }
+        if let Some((from, after)) = end.filter(|_| to_end) {
+            note(from, self.counted, after, None);
+        }
+        lost
+    }
+}
