@@ -11,7 +11,7 @@ use serde::ser::{Serialize, SerializeSeq, Serializer};
 
 /// One element of a value.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Element {
+pub enum Element {
     /// `bool`.
     Bool(bool),
     /// A signed integer of any width.
@@ -30,7 +30,7 @@ fn le<const N: usize>(bytes: &[u8]) -> [u8; N] {
 
 impl Element {
     /// The element that begins `bytes`.
-    pub(crate) fn read(dtype: DType, bytes: &[u8]) -> Self {
+    pub fn read(dtype: DType, bytes: &[u8]) -> Self {
         match dtype {
             DType::Bool => Self::Bool(le::<1>(bytes) != [0]),
             DType::I8 => Self::Signed(i8::from_le_bytes(le(bytes)).into()),
@@ -74,13 +74,13 @@ impl fmt::Display for Element {
 
 /// One value of a column: nested arrays in JSON, brackets in text.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Shaped<'a> {
+pub struct Shaped<'a> {
     /// The element type.
-    pub(crate) dtype: DType,
+    pub dtype: DType,
     /// The shape; empty for a scalar.
-    pub(crate) shape: &'a [u32],
+    pub shape: &'a [u32],
     /// The value's bytes, little-endian, row-major.
-    pub(crate) bytes: &'a [u8],
+    pub bytes: &'a [u8],
 }
 
 /// Elements of a value that are shown in text before the rest is left out.
@@ -88,7 +88,7 @@ const SHOWN_MAX: usize = 16;
 
 impl<'a> Shaped<'a> {
     /// The elements, row-major.
-    pub(crate) fn elements(self) -> impl Iterator<Item = Element> + use<'a> {
+    pub fn elements(self) -> impl Iterator<Item = Element> + use<'a> {
         self.bytes
             .chunks_exact(self.dtype.bytes())
             .map(move |bytes| Element::read(self.dtype, bytes))

@@ -15,7 +15,7 @@ use crate::terminal;
 
 /// How a command ended that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub enum Outcome {
     /// There is an answer.
     Fine,
     /// The answer is "no data".
@@ -25,7 +25,8 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
-    pub(crate) fn code(self) -> ExitCode {
+    /// The exit code.
+    pub fn code(self) -> ExitCode {
         ExitCode::from(match self {
             Self::Fine => 0,
             Self::NoData => 1,
@@ -37,26 +38,26 @@ impl Outcome {
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
-pub(crate) struct Failure {
+pub struct Failure {
     code: u8,
     kind: &'static str,
     message: String,
 }
 
 /// Shorthand used through this crate.
-pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
+pub type Result<T, E = Failure> = std::result::Result<T, E>;
 
 /// The kind of a failure that nobody needs to hear of: whoever read the output went away.
 const CLOSED_PIPE: &str = "closed_pipe";
 
 impl Failure {
     /// A wrong call: what is wrong, and what to do.
-    pub(crate) fn usage(message: impl Into<String>) -> Self {
+    pub fn usage(message: impl Into<String>) -> Self {
         Self { code: 2, kind: "usage", message: message.into() }
     }
 
     /// The system refused or failed.
-    pub(crate) fn io(doing: &str, error: &io::Error) -> Self {
+    pub fn io(doing: &str, error: &io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Self { code: 0, kind: CLOSED_PIPE, message: String::new() };
         }
@@ -64,36 +65,49 @@ impl Failure {
     }
 
     /// Ended by a signal.
-    pub(crate) fn interrupted(message: impl Into<String>) -> Self {
+    pub fn interrupted(message: impl Into<String>) -> Self {
         Self { code: 130, kind: "interrupted", message: message.into() }
     }
 
     /// Data that contradicts what it should be.
-    pub(crate) fn damaged(message: impl Into<String>) -> Self {
+    pub fn damaged(message: impl Into<String>) -> Self {
         Self { code: 4, kind: "corrupt", message: message.into() }
     }
 
     /// The same failure with `more` said behind it.
     #[must_use]
-    pub(crate) fn with(mut self, more: &str) -> Self {
+    pub fn with(mut self, more: &str) -> Self {
         self.message.push_str("; ");
         self.message.push_str(more);
         self
     }
 
     /// The exit code.
-    pub(crate) fn code(&self) -> u8 {
+    pub fn code(&self) -> u8 {
         self.code
     }
 
-    /// Tells it on standard error.
-    pub(crate) fn tell(&self, json: bool) -> ExitCode {
+    /// The same failure with the codes of fsck(8), which the checking tools share: 16 for a wrong
+    /// call, 8 where the system failed, 32 where it was interrupted.
+    #[must_use]
+    pub fn with_fsck_code(mut self) -> Self {
+        self.code = match self.code {
+            2 => 16,
+            3 => 8,
+            130 => 32,
+            code => code,
+        };
+        self
+    }
+
+    /// Tells it on standard error, as `program`.
+    pub fn tell(&self, program: &str, json: bool) -> ExitCode {
         if self.kind != CLOSED_PIPE {
             if json {
                 let (kind, message) = (self.kind, &self.message);
                 terminal::say(&json!({"error": {"kind": kind, "message": message}}).to_string());
             } else {
-                terminal::say(&format!("presence: {}", terminal::escape(&self.message)));
+                terminal::say(&format!("{program}: {}", terminal::escape(&self.message)));
             }
         }
         ExitCode::from(self.code)

@@ -14,7 +14,7 @@ const CODE: i32 = 130;
 /// # Errors
 /// Where the signals cannot be taken.
 #[cfg(unix)]
-pub(crate) fn on_interrupt(action: impl FnOnce() + Send + 'static) -> io::Result<()> {
+pub fn on_interrupt(action: impl FnOnce() + Send + 'static) -> io::Result<()> {
     use std::sync::Arc;
     use std::sync::atomic::AtomicBool;
 
@@ -41,6 +41,6 @@ pub(crate) fn on_interrupt(action: impl FnOnce() + Send + 'static) -> io::Result
 /// # Errors
 /// None.
 #[cfg(not(unix))]
-pub(crate) fn on_interrupt(_action: impl FnOnce() + Send + 'static) -> io::Result<()> {
+pub fn on_interrupt(_action: impl FnOnce() + Send + 'static) -> io::Result<()> {
     Ok(())
 }

@@ -16,7 +16,7 @@ use crate::failure::{Failure, Result};
 
 /// A time as given: whether it is a raw timestamp or an exact time is kept apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Moment {
+pub enum Moment {
     /// A timestamp in the stream's unit.
     Raw(i64),
     /// Nanoseconds from zero of the stream's clock.
@@ -25,7 +25,7 @@ pub(crate) enum Moment {
 
 /// A span of time as given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Span {
+pub enum Span {
     /// In the stream's unit.
     Raw(u64),
     /// Nanoseconds.
@@ -52,7 +52,7 @@ impl Moment {
     ///
     /// # Errors
     /// Where it is no timestamp that a stream can hold.
-    pub(crate) fn floor(self, unit: TimeUnit) -> Result<i64> {
+    pub fn floor(self, unit: TimeUnit) -> Result<i64> {
         let ts = self.nanos(unit).div_euclid(nanos_in(unit));
         i64::try_from(ts).map_err(|_| outside(unit))
     }
@@ -61,7 +61,7 @@ impl Moment {
     ///
     /// # Errors
     /// As [`Moment::floor`].
-    pub(crate) fn ceil(self, unit: TimeUnit) -> Result<i64> {
+    pub fn ceil(self, unit: TimeUnit) -> Result<i64> {
         let ts = -((-self.nanos(unit)).div_euclid(nanos_in(unit)));
         i64::try_from(ts).map_err(|_| outside(unit))
     }
@@ -70,7 +70,7 @@ impl Moment {
     ///
     /// # Errors
     /// As [`Moment::floor`].
-    pub(crate) fn back(self, span: Span, unit: TimeUnit) -> Result<(Bound<i64>, Bound<i64>)> {
+    pub fn back(self, span: Span, unit: TimeUnit) -> Result<(Bound<i64>, Bound<i64>)> {
         let end = self.floor(unit)?;
         let start = self.nanos(unit).saturating_sub(span.nanos(unit)).div_euclid(nanos_in(unit));
         // Before the first possible timestamp there is nothing to leave out.
@@ -79,7 +79,7 @@ impl Moment {
     }
 
     /// Microseconds since 1970, for rules that know no stream: a bare integer is one already.
-    pub(crate) fn unix_us(self) -> Result<i64> {
+    pub fn unix_us(self) -> Result<i64> {
         self.ceil(TimeUnit::Us)
     }
 }
@@ -93,7 +93,7 @@ impl Span {
     }
 
     /// Whole units in the span.
-    pub(crate) fn units(self, unit: TimeUnit) -> u64 {
+    pub fn units(self, unit: TimeUnit) -> u64 {
         u64::try_from(self.nanos(unit) / nanos_in(unit)).unwrap_or(u64::MAX)
     }
 }
@@ -143,7 +143,7 @@ impl FromStr for Span {
 ///
 /// # Errors
 /// A sentence for people.
-pub(crate) fn parse_age(text: &str) -> Result<Span, String> {
+pub fn parse_age(text: &str) -> Result<Span, String> {
     match text.parse::<Span>()? {
         Span::Raw(_) => Err(format!("{text:?} has no unit; write it like 30d, 12h or 90s")),
         span => Ok(span),
@@ -199,13 +199,13 @@ fn date(text: &str) -> Option<i128> {
 }
 
 /// Whether a timestamp reads well as time since 1970: in the years 1990 to 2100.
-pub(crate) fn is_unix(ts: i64, unit: TimeUnit) -> bool {
+pub fn is_unix(ts: i64, unit: TimeUnit) -> bool {
     let seconds = ts.div_euclid(unit.per_second());
     (631_152_000..4_102_444_800).contains(&seconds)
 }
 
 /// A timestamp for people: a date where it can be one, else seconds.
-pub(crate) fn describe(ts: i64, unit: TimeUnit) -> String {
+pub fn describe(ts: i64, unit: TimeUnit) -> String {
     if is_unix(ts, unit) {
         let nanos = i128::from(ts) * nanos_in(unit);
         if let Ok(timestamp) = Timestamp::from_nanosecond(nanos) {
@@ -216,7 +216,7 @@ pub(crate) fn describe(ts: i64, unit: TimeUnit) -> String {
 }
 
 /// `12.5 s`, exact.
-pub(crate) fn seconds(units: i128, unit: TimeUnit) -> String {
+pub fn seconds(units: i128, unit: TimeUnit) -> String {
     let per_second = u128::from(unit.per_second().unsigned_abs());
     let sign = if units < 0 { "-" } else { "" };
     let (whole, rest) = (units.unsigned_abs() / per_second, units.unsigned_abs() % per_second);

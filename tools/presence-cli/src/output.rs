@@ -15,7 +15,7 @@ use crate::failure::{Failure, Result};
 
 /// An output being written.
 #[derive(Debug)]
-pub(crate) struct Output {
+pub struct Output {
     kind: Kind,
 }
 
@@ -30,7 +30,7 @@ const BUFFER_BYTES: usize = 64 << 10;
 
 impl Output {
     /// Standard output.
-    pub(crate) fn stdout() -> Self {
+    pub fn stdout() -> Self {
         let stdout = BufWriter::with_capacity(BUFFER_BYTES, io::stdout());
         Self { kind: Kind::Stdout(stdout) }
     }
@@ -39,7 +39,7 @@ impl Output {
     ///
     /// # Errors
     /// Where it cannot be made.
-    pub(crate) fn open(path: Option<&Path>) -> Result<Self> {
+    pub fn open(path: Option<&Path>) -> Result<Self> {
         let Some(path) = path.filter(|path| path.as_os_str() != "-") else {
             return Ok(Self::stdout());
         };
@@ -74,7 +74,7 @@ impl Output {
     ///
     /// # Errors
     /// Where a write fails: the file keeps its old content then, or stays absent.
-    pub(crate) fn finish(self) -> Result<()> {
+    pub fn finish(self) -> Result<()> {
         match self.kind {
             Kind::Stdout(mut out) => Ok(out.flush()?),
             Kind::Device(mut out) => Ok(out.flush()?),

@@ -16,7 +16,7 @@ const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"]
 
 /// A bar with a rate and the time that is left.
 #[derive(Debug)]
-pub(crate) struct Bar {
+pub struct Bar {
     is_live: bool,
     is_drawn: bool,
     title: String,
@@ -26,7 +26,7 @@ pub(crate) struct Bar {
 
 impl Bar {
     /// A bar for work called `title`.
-    pub(crate) fn new(title: &str) -> Self {
+    pub fn new(title: &str) -> Self {
         Self {
             is_live: terminal::stderr_is_live(),
             is_drawn: false,
@@ -37,13 +37,13 @@ impl Bar {
     }
 
     /// Begins a new piece of work: its rate and time left are its own.
-    pub(crate) fn restart(&mut self) {
+    pub fn restart(&mut self) {
         self.started = Instant::now();
         self.drawn = None;
     }
 
     /// `done` of `total` are done; `detail` stands behind the bar.
-    pub(crate) fn draw(&mut self, done: u64, total: Option<u64>, detail: &str) {
+    pub fn draw(&mut self, done: u64, total: Option<u64>, detail: &str) {
         let now = Instant::now();
         let is_due = self.drawn.is_none_or(|drawn| now.duration_since(drawn) >= REDRAW);
         if !self.is_live || !is_due {
@@ -66,12 +66,12 @@ impl Bar {
     }
 
     /// Time since the work began.
-    pub(crate) fn spent(&self) -> Duration {
+    pub fn spent(&self) -> Duration {
         self.started.elapsed()
     }
 
     /// Takes the line away.
-    pub(crate) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         if std::mem::take(&mut self.is_drawn) {
             let mut stderr = io::stderr();
             let _cleared = write!(stderr, "\r\x1b[2K").and_then(|()| stderr.flush());
@@ -86,7 +86,7 @@ impl Drop for Bar {
 }
 
 /// `███▌      ` for a part of one.
-pub(crate) fn bar(part: f64) -> String {
+pub fn bar(part: f64) -> String {
     let eighths = (part.clamp(0.0, 1.0) * (BAR_CHARS * 8) as f64) as usize;
     let mut bar = "█".repeat(eighths / 8);
     bar.push_str(EIGHTHS.get(eighths % 8).copied().unwrap_or_default());

@@ -10,7 +10,7 @@ use std::time::Duration;
 ///
 /// # Errors
 /// A sentence for people.
-pub(crate) fn parse_bytes(text: &str) -> Result<u64, String> {
+pub fn parse_bytes(text: &str) -> Result<u64, String> {
     let wrong = || format!("{text:?} is not a size; write it like 128MiB, 10GB or 1048576");
     let trimmed = text.trim();
     let split = trimmed.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(trimmed.len());
@@ -37,7 +37,7 @@ pub(crate) fn parse_bytes(text: &str) -> Result<u64, String> {
 }
 
 /// `8.2 MB`, `512 B`.
-pub(crate) fn bytes(bytes: u64) -> String {
+pub fn bytes(bytes: u64) -> String {
     let mut value = bytes as f64;
     let mut unit = "B";
     for larger in ["kB", "MB", "GB", "TB", "PB"] {
@@ -51,7 +51,7 @@ pub(crate) fn bytes(bytes: u64) -> String {
 }
 
 /// `22,695`.
-pub(crate) fn count(count: u64) -> String {
+pub fn count(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
@@ -64,12 +64,12 @@ pub(crate) fn count(count: u64) -> String {
 }
 
 /// `1 record`, `22,695 records`.
-pub(crate) fn counted(number: u64, noun: &str) -> String {
+pub fn counted(number: u64, noun: &str) -> String {
     format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
 }
 
 /// `3.2 us`, `41 ms`, `2.5 s`, `1 min 05 s`.
-pub(crate) fn duration(duration: Duration) -> String {
+pub fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();
     match seconds {
         s if s >= 3600.0 => format!("{} h {:02} min", s as u64 / 3600, s as u64 % 3600 / 60),

@@ -9,7 +9,7 @@ use crate::terminal::escape;
 
 /// On which side a column is ragged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Align {
+pub enum Align {
     /// Text.
     Left,
     /// Numbers.
@@ -18,7 +18,7 @@ pub(crate) enum Align {
 
 /// A table in the making.
 #[derive(Debug)]
-pub(crate) struct Table {
+pub struct Table {
     align: Vec<Align>,
     lines: Vec<Vec<String>>,
     widths: Vec<usize>,
@@ -27,7 +27,7 @@ pub(crate) struct Table {
 
 impl Table {
     /// A table with a line of titles.
-    pub(crate) fn new(titles: &[(&str, Align)]) -> Self {
+    pub fn new(titles: &[(&str, Align)]) -> Self {
         let mut table = Self {
             align: titles.iter().map(|(_, align)| *align).collect(),
             lines: Vec::new(),
@@ -40,13 +40,13 @@ impl Table {
 
     /// The same table, each line moved in.
     #[must_use]
-    pub(crate) fn indented(mut self, indent: &'static str) -> Self {
+    pub fn indented(mut self, indent: &'static str) -> Self {
         self.indent = indent;
         self
     }
 
     /// Adds a line of cells.
-    pub(crate) fn line(&mut self, cells: impl IntoIterator<Item = String>) {
+    pub fn line(&mut self, cells: impl IntoIterator<Item = String>) {
         let cells: Vec<String> = cells.into_iter().map(|cell| escape(&cell).into_owned()).collect();
         for (width, cell) in self.widths.iter_mut().zip(&cells) {
             *width = (*width).max(cell.chars().count());
@@ -55,12 +55,12 @@ impl Table {
     }
 
     /// Lines that were not written yet, the titles among them.
-    pub(crate) fn pending(&self) -> usize {
+    pub fn pending(&self) -> usize {
         self.lines.len()
     }
 
     /// Writes the lines so far and forgets them; widths stay, so that more can follow.
-    pub(crate) fn write(&mut self, out: &mut impl Write) -> io::Result<()> {
+    pub fn write(&mut self, out: &mut impl Write) -> io::Result<()> {
         for cells in self.lines.drain(..) {
             let mut line = self.indent.to_owned();
             for ((cell, align), &width) in cells.iter().zip(&self.align).zip(&self.widths) {

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 
 /// `text` with control characters, and those that reorder text, written as escapes.
-pub(crate) fn escape(text: &str) -> Cow<'_, str> {
+pub fn escape(text: &str) -> Cow<'_, str> {
     if !text.contains(is_unsafe) {
         return Cow::Borrowed(text);
     }
@@ -28,22 +28,22 @@ fn is_unsafe(c: char) -> bool {
 }
 
 /// A line on standard error. Where that is closed, nobody is there to be told.
-pub(crate) fn say(line: &str) {
+pub fn say(line: &str) {
     let _said = writeln!(io::stderr(), "{line}");
 }
 
 /// Whether standard error is a terminal that can redraw a line.
-pub(crate) fn stderr_is_live() -> bool {
+pub fn stderr_is_live() -> bool {
     io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
 /// Whether standard output is a terminal that can redraw a line.
-pub(crate) fn stdout_is_live() -> bool {
+pub fn stdout_is_live() -> bool {
     io::stdout().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
 /// An argument as a shell wants it, for commands that are shown to be copied.
-pub(crate) fn quote(argument: &str) -> String {
+pub fn quote(argument: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=+,@%".contains(c);
     if !argument.is_empty() && argument.chars().all(plain) {
         return argument.to_owned();

@@ -147,10 +147,17 @@ fn orphan(source: &Source, sources: &[Source]) -> Option<Finding> {
     let module = inside.strip_suffix(".rs")?;
     let module = module.strip_suffix("/mod").unwrap_or(module);
     // `all` is the root of the one binary of integration tests.
-    if matches!(module, "lib" | "main" | "all") || module.starts_with("bin/") {
+    if matches!(module, "lib" | "main" | "all") {
+        return None;
+    }
+    let is_binary = |name: &str| !name.trim_end_matches("/main").contains('/');
+    if module.strip_prefix("bin/").is_some_and(is_binary) {
         return None;
     }
     let parents = match module.rsplit_once('/') {
+        Some((parent, _)) if parent.strip_prefix("bin/").is_some_and(is_binary) => {
+            vec![format!("{parent}/main.rs")]
+        }
         Some((parent, _)) => vec![format!("{parent}/mod.rs"), format!("{parent}.rs")],
         None => ["lib.rs", "main.rs", "all.rs"].map(str::to_owned).to_vec(),
     };
@@ -247,5 +254,8 @@ mod tests {
         assert_eq!(files(&[root, ("a/src/three.rs", "")]), ["a/src/three.rs"]);
         assert_eq!(files(&[root, two, ("a/src/two/other.rs", "")]), ["a/src/two/other.rs"]);
         assert_eq!(files(&[("a/src/bin/tool.rs", ""), ("examples/x.rs", "")]), [""; 0]);
+        let tool = ("a/src/bin/tool/main.rs", "mod one;");
+        assert_eq!(files(&[tool, ("a/src/bin/tool/one.rs", "")]), [""; 0]);
+        assert_eq!(files(&[tool, ("a/src/bin/tool/two.rs", "")]), ["a/src/bin/tool/two.rs"]);
     }
 }

@@ -12,8 +12,8 @@ use super::picture;
 use super::recorder::{DETECTIONS, JOINTS};
 use super::rig::{CLASSES, Detection, Joints, PERSON};
 use super::story::Story;
-use crate::failure::{Failure, Result};
-use crate::quantity::{count, counted, duration};
+use presence_cli::failure::{Failure, Result};
+use presence_cli::quantity::{count, counted, duration};
 
 /// Columns of the pictures.
 const COLUMNS: usize = 64;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use presence::{Database, Options};
 
 use super::recorder::{Counts, Recorder};
-use crate::failure::{Failure, Result};
+use presence_cli::failure::{Failure, Result};
 
 /// Time between two acknowledgements: longer than the engine's own flushes are apart, so that a
 /// kill finds records that were flushed and not acknowledged yet.

@@ -12,12 +12,12 @@ use clap::Args;
 use presence::Options;
 use serde_json::json;
 
-use crate::failure::{Failure, Outcome, Result};
-use crate::interrupt::on_interrupt;
 use crate::open;
-use crate::output::Output;
-use crate::progress::Bar;
-use crate::quantity::{bytes, count, counted};
+use presence_cli::failure::{Failure, Outcome, Result};
+use presence_cli::interrupt::on_interrupt;
+use presence_cli::output::Output;
+use presence_cli::progress::Bar;
+use presence_cli::quantity::{bytes, count, counted};
 
 /// What to compact.
 #[derive(Debug, Args)]

@@ -9,8 +9,8 @@ use presence::Slice;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::{Export, Field};
-use crate::failure::Result;
-use crate::output::Output;
+use presence_cli::failure::Result;
+use presence_cli::output::Output;
 
 /// The writer of lines.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::failure::{Failure, Result};
+use presence_cli::failure::{Failure, Result};
 
 /// The directory that each demo uses again.
 const NAME: &str = "presence-demo";

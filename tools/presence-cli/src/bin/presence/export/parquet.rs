@@ -18,9 +18,9 @@ use parquet::schema::types::{Type, TypePtr};
 use presence::{Column, DType, Schema, Slice, TimeUnit};
 
 use super::{Export, Field};
-use crate::element::Element;
-use crate::failure::{Failure, Result};
-use crate::output::Output;
+use presence_cli::element::Element;
+use presence_cli::failure::{Failure, Result};
+use presence_cli::output::Output;
 
 /// Elements of a row group, and of one call of the encoder.
 const GROUP_ELEMENTS: usize = 4 << 20;

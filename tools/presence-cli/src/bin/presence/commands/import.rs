@@ -13,12 +13,12 @@ use presence::{Compression, TimeUnit, check_name};
 use presence_ingest::{Format, Import, Options, Phase, Progress, Rate, Report, Source, TimeScale};
 use serde_json::json;
 
-use crate::failure::{Failure, Outcome, Result};
-use crate::moment;
-use crate::output::Output;
-use crate::quantity::{self, count, counted};
 use crate::session::{Session, lock};
-use crate::terminal::escape;
+use presence_cli::failure::{Failure, Outcome, Result};
+use presence_cli::moment;
+use presence_cli::output::Output;
+use presence_cli::quantity::{self, count, counted};
+use presence_cli::terminal::escape;
 
 /// What to import, and how.
 #[derive(Debug, Args)]
@@ -182,7 +182,7 @@ fn import(arguments: &Arguments, session: &Session, file: &Path) -> Result<Impor
     let source = Source::path(file);
     let name = source.name().to_owned();
     let bar = session.bar();
-    *lock(&bar) = crate::progress::Bar::new(&name);
+    *lock(&bar) = presence_cli::progress::Bar::new(&name);
     let mut phase = None;
     let tell = {
         let bar = std::sync::Arc::clone(&bar);
@@ -219,7 +219,7 @@ fn import(arguments: &Arguments, session: &Session, file: &Path) -> Result<Impor
     })
 }
 
-fn draw(bar: &mut crate::progress::Bar, phase: &mut Option<Phase>, progress: Progress) {
+fn draw(bar: &mut presence_cli::progress::Bar, phase: &mut Option<Phase>, progress: Progress) {
     if *phase != Some(progress.phase) {
         *phase = Some(progress.phase);
         bar.restart();

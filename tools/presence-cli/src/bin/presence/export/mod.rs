@@ -11,9 +11,9 @@ mod table;
 
 use presence::{Column, Schema, Slice};
 
-use crate::element::Shaped;
-use crate::failure::{Failure, Result};
-use crate::output::Output;
+use presence_cli::element::Shaped;
+use presence_cli::failure::{Failure, Result};
+use presence_cli::output::Output;
 
 /// How records are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

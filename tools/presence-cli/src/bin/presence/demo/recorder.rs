@@ -8,7 +8,7 @@ use presence::{
 };
 
 use super::rig::{self, Detection, Image, Imu, Joints};
-use crate::failure::Result;
+use presence_cli::failure::Result;
 
 /// Names of the streams.
 pub(crate) const JOINTS: &str = "arm/joints";

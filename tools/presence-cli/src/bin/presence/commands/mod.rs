@@ -13,7 +13,7 @@ mod window;
 
 use clap::Subcommand;
 
-use crate::failure::{Outcome, Result};
+use presence_cli::failure::{Outcome, Result};
 
 /// What to do.
 #[derive(Debug, Subcommand)]

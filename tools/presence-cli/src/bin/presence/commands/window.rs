@@ -12,11 +12,11 @@ use clap::Args;
 use presence::{Stream, Window, WindowOptions};
 
 use crate::export::{self, Format};
-use crate::failure::{Failure, Outcome, Result};
-use crate::moment::{Moment, Span};
 use crate::open;
-use crate::output::Output;
-use crate::terminal::say;
+use presence_cli::failure::{Failure, Outcome, Result};
+use presence_cli::moment::{Moment, Span};
+use presence_cli::output::Output;
+use presence_cli::terminal::say;
 
 /// Which records, and how.
 #[derive(Debug, Args)]

@@ -7,8 +7,8 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use crate::failure::Result;
-use crate::terminal;
+use presence_cli::failure::Result;
+use presence_cli::terminal;
 
 /// The teller. A silent one, for `--json`, says nothing.
 #[derive(Debug)]

@@ -8,8 +8,8 @@ use std::io::{self, Write};
 use presence::RecoveryReport;
 use serde_json::{Value, json};
 
-use crate::quantity::{bytes, counted};
-use crate::terminal::{escape, say};
+use presence_cli::quantity::{bytes, counted};
+use presence_cli::terminal::{escape, say};
 
 /// Whether data that was durable is not sound.
 pub(crate) fn tells_of_damage(report: &RecoveryReport) -> bool {

@@ -17,13 +17,13 @@ use crate::demo::child::{self, Child};
 use crate::demo::recorder::{self, Counts, DETECTIONS, JOINTS, Recorder, STREAMS};
 use crate::demo::story::Story;
 use crate::demo::{place, questions};
-use crate::failure::{Failure, Outcome, Result};
-use crate::output::Output;
-use crate::progress;
-use crate::quantity::{bytes, count, counted, duration};
 use crate::report;
-use crate::table::{Align, Table};
-use crate::terminal::quote;
+use presence_cli::failure::{Failure, Outcome, Result};
+use presence_cli::output::Output;
+use presence_cli::progress;
+use presence_cli::quantity::{bytes, count, counted, duration};
+use presence_cli::table::{Align, Table};
+use presence_cli::terminal::quote;
 
 /// How the demo runs.
 #[derive(Debug, Args)]

@@ -10,14 +10,14 @@ use clap::Args;
 use presence::{Column, Database, SegmentStats, Stream, StreamStats};
 use serde_json::{Value, json};
 
-use crate::failure::{Outcome, Result};
-use crate::moment;
 use crate::open;
-use crate::output::Output;
-use crate::quantity::{bytes, count, counted};
 use crate::report;
-use crate::table::{Align, Table};
-use crate::terminal::escape;
+use presence_cli::failure::{Outcome, Result};
+use presence_cli::moment;
+use presence_cli::output::Output;
+use presence_cli::quantity::{bytes, count, counted};
+use presence_cli::table::{Align, Table};
+use presence_cli::terminal::escape;
 
 /// Which database.
 #[derive(Debug, Args)]

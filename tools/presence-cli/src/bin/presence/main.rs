@@ -10,19 +10,10 @@
 
 mod commands;
 mod demo;
-mod element;
 mod export;
-mod failure;
-mod interrupt;
-mod moment;
 mod open;
-mod output;
-mod progress;
-mod quantity;
 mod report;
 mod session;
-mod table;
-mod terminal;
 
 use std::process::ExitCode;
 
@@ -30,7 +21,10 @@ use clap::Parser;
 use clap::error::ErrorKind;
 
 use commands::Command;
-use failure::Failure;
+use presence_cli::failure::Failure;
+
+/// What errors begin with.
+const PROGRAM: &str = "presence";
 
 const CODES: &str = "\
 Exit codes: 0 fine, 1 the answer is \"no data\", 2 wrong usage or input, 3 I/O, 4 damaged data, \
@@ -58,7 +52,7 @@ fn main() -> ExitCode {
     };
     match cli.command.run(cli.json) {
         Ok(outcome) => outcome.code(),
-        Err(failure) => failure.tell(cli.json),
+        Err(failure) => failure.tell(PROGRAM, cli.json),
     }
 }
 
@@ -70,7 +64,7 @@ fn refuse(error: &clap::Error) -> ExitCode {
         let text = text.lines().map(str::trim).filter(|line| !line.is_empty());
         let text = text.take_while(|line| !line.starts_with("Usage:")).collect::<Vec<_>>();
         let text = text.join(" ");
-        return Failure::usage(text.strip_prefix("error: ").unwrap_or(&text)).tell(true);
+        return Failure::usage(text.strip_prefix("error: ").unwrap_or(&text)).tell(PROGRAM, true);
     }
     // Where it cannot be shown, nobody is there to be told so.
     let _shown = error.print();

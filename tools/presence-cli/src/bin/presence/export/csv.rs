@@ -8,8 +8,8 @@ use std::io::Write;
 use presence::Slice;
 
 use super::{Export, Field};
-use crate::failure::{Failure, Result};
-use crate::output::Output;
+use presence_cli::failure::{Failure, Result};
+use presence_cli::output::Output;
 
 /// Most elements of a value that become fields.
 const ELEMENTS_MAX: usize = 4096;

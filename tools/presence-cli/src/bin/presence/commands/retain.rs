@@ -11,11 +11,11 @@ use clap::Args;
 use presence::{Database, Options, Retained, Retention, Stream};
 use serde_json::json;
 
-use crate::failure::{Failure, Outcome, Result};
-use crate::moment::{self, Moment, Span};
 use crate::open;
-use crate::output::Output;
-use crate::quantity::{self, bytes, counted};
+use presence_cli::failure::{Failure, Outcome, Result};
+use presence_cli::moment::{self, Moment, Span};
+use presence_cli::output::Output;
+use presence_cli::quantity::{self, bytes, counted};
 
 /// What to keep.
 #[derive(Debug, Args)]

@@ -10,13 +10,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use presence::{Batch, ColumnWriter, Database, Error, Level, Options, Schema, Stream};
 
-use crate::failure::{Failure, Result};
-use crate::interrupt::on_interrupt;
-use crate::moment;
 use crate::open;
-use crate::progress::Bar;
-use crate::quantity::counted;
 use crate::report;
+use presence_cli::failure::{Failure, Result};
+use presence_cli::interrupt::on_interrupt;
+use presence_cli::moment;
+use presence_cli::progress::Bar;
+use presence_cli::quantity::counted;
 
 /// An import's hold on the database.
 #[derive(Debug)]
@@ -103,7 +103,7 @@ impl Session {
                 }
                 Err(error) => error.with(&told),
             };
-            failure.tell(json);
+            failure.tell(crate::PROGRAM, json);
             // The lock is still held: the other thread cannot append meanwhile.
             std::process::exit(failure.code().into());
         });

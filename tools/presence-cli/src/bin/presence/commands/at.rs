@@ -10,12 +10,12 @@ use clap::Args;
 use presence::{Column, RecordRef, Stream};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::element::Shaped;
-use crate::failure::{Outcome, Result};
-use crate::moment::{self, Moment, Span};
 use crate::open;
-use crate::output::Output;
-use crate::terminal::{escape, say};
+use presence_cli::element::Shaped;
+use presence_cli::failure::{Outcome, Result};
+use presence_cli::moment::{self, Moment, Span};
+use presence_cli::output::Output;
+use presence_cli::terminal::{escape, say};
 
 /// What to ask.
 #[derive(Debug, Args)]

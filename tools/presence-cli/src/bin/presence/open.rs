@@ -7,8 +7,8 @@ use std::path::Path;
 
 use presence::{Database, Error, Options, Stream};
 
-use crate::failure::{Failure, Result};
 use crate::report;
+use presence_cli::failure::{Failure, Result};
 
 /// Opens `path` for reading.
 ///

@@ -6,10 +6,10 @@
 use presence::{Schema, Slice, TimeUnit};
 
 use super::{Export, Field};
-use crate::failure::Result;
-use crate::moment;
-use crate::output::Output;
-use crate::table::{Align, Table};
+use presence_cli::failure::Result;
+use presence_cli::moment;
+use presence_cli::output::Output;
+use presence_cli::table::{Align, Table};
 
 /// Records from which the widths are found.
 const RECORDS_HELD: usize = 256;
