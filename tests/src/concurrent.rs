@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use presence::{Database, Level, Options, Retention, Stream};
 
-use crate::support::{check_numbers, number_at, number_schema, number_ts, scaled};
+use crate::support::{check_numbers, figure, number_at, number_schema, number_ts, scaled};
 
 const STREAMS: usize = 3;
 
@@ -134,6 +134,7 @@ fn readers_see_prefixes_while_everything_goes_on() {
         assert_eq!(found.map(|found| found.end), Some(end));
     }
     println!("{ends:?} records, looked at {looks:?} times");
+    figure("snapshots checked beside a writer", looks.into_inner());
 }
 
 /// Ends the other threads when one fails, so that the test ends too.

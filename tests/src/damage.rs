@@ -16,7 +16,7 @@ use presence_format::entry::{Entry, EntryKind};
 use presence_format::segment::SegmentHeader;
 
 use crate::script::{Player, Step};
-use crate::support::{Random, scale, scaled, small};
+use crate::support::{Random, figure, scale, scaled, small};
 
 type Files = BTreeMap<String, Vec<u8>>;
 /// One record: its timestamp and the bytes of its columns.
@@ -273,6 +273,7 @@ fn flip_bits(golden: &Golden, stride: usize) -> usize {
         });
         bits += bytes.len() * 8 / stride;
     }
+    figure("bit flips", bits as u64);
     bits
 }
 
@@ -312,7 +313,10 @@ fn other_damage(golden: &Golden) -> usize {
             let (done, bytes) = swaps[index].clone();
             golden.damaged(name, done, bytes)
         });
-        count += bytes.len() + 200 + sectors + 300 + swaps.len();
+        let others = 200 + sectors + scaled(300) as usize + swaps.len();
+        figure("truncations", bytes.len() as u64);
+        figure("other damages", others as u64);
+        count += bytes.len() + others;
     }
     count
 }
@@ -445,6 +449,7 @@ fn files_of_other_databases_and_older_versions() {
     }
     println!("{} swapped, missing and older files", cases.len());
     check_all(&golden, cases.len(), |index| cases[index].clone());
+    figure("other damages", cases.len() as u64);
 }
 
 /// The golden vectors of the format: each one segment, read alone.

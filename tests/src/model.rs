@@ -11,7 +11,7 @@ use presence::{
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use crate::support::{Random, mix, scaled, small};
+use crate::support::{Random, figure, mix, scaled, small};
 
 /// A moment, relative to what a stream holds.
 #[derive(Debug, Clone, Copy)]
@@ -554,7 +554,7 @@ fn ask(stream: &Stream, model: &Model, from: i64, to: i64, how: u8) {
 #[test]
 fn operations_against_a_vector() {
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
-    let cases = cases.unwrap_or(scaled(2_000) as u32);
+    let cases = cases.unwrap_or(scaled(20_000) as u32);
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     let operations = prop::collection::vec(op(), 1..60);
     let mut runner = TestRunner::new(config);
@@ -568,4 +568,5 @@ fn operations_against_a_vector() {
     if let Err(failure) = result {
         panic!("{failure}");
     }
+    figure("model cases", u64::from(cases));
 }

@@ -6,7 +6,7 @@ use presence::device::{Device, MemoryDevice};
 use presence::{Database, Level};
 use presence_format::segment::{Footer, SegmentHeader};
 
-use crate::support::{check_numbers, number_at, number_schema, number_ts, small};
+use crate::support::{check_numbers, figure, number_at, number_schema, number_ts, small};
 
 const SEALED: usize = 1000;
 
@@ -73,4 +73,5 @@ fn opening_reads_the_ends_of_sealed_segments_and_the_active_one() {
     assert_eq!(report.segments, files.len());
     let found = check_numbers(&open.stream("numbers").unwrap(), 0).unwrap().unwrap();
     assert_eq!((found.first, found.end), (0, sequence));
+    figure("segments at recovery", files.len() as u64);
 }

@@ -265,6 +265,7 @@ pub(crate) fn rerun(name: &str) -> Command {
 #[expect(clippy::print_stderr, reason = "a skipped test is told")]
 pub(crate) fn skipped(what: &str) {
     eprintln!("SKIPPED: {what}");
+    figure(&format!("skipped: {what}"), 1);
 }
 
 /// The value of record `sequence` of a numbered stream.
@@ -302,4 +303,14 @@ pub(crate) fn check_numbers(stream: &Stream, number: usize) -> Result<Option<Fou
         }
     }
     Ok(found)
+}
+
+/// Adds `count` to the figure `name` of this run, where `PRESENCE_FIGURES` names a file for them.
+pub(crate) fn figure(name: &str, count: u64) {
+    use std::io::Write;
+
+    let Some(path) = std::env::var_os("PRESENCE_FIGURES") else { return };
+    let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
+    // One write: processes that count at the same time must not mix their lines.
+    file.and_then(|mut file| file.write_all(format!("{name}\t{count}\n").as_bytes())).unwrap();
 }

@@ -1,10 +1,11 @@
 //! `cargo xtask <command>`: the automation of this repository, in Rust.
 //!
 //! # Invariants
-//! - Commands change nothing in the tree, but for `vectors`, which writes the vectors it is asked
-//!   for. `test` may install tools, and says so when it does.
+//! - Commands change nothing in the tree, but for `vectors` and `figures --write`, which write what
+//!   they are asked for. `test` may install tools, and says so when it does.
 //! - Every command is right from any working directory and ends with 0 only where all was well.
 
+mod figures;
 mod kaitai;
 mod models;
 mod spec;
@@ -32,6 +33,8 @@ struct Arguments {
 enum Command {
     /// Run everything a change must pass, step by step, up to the first that fails.
     Test(test::Options),
+    /// Print what the last run counted, or write it into a document.
+    Figures(figures::Options),
     /// Check the style rules that can be checked without compiling.
     Tidy,
     /// Compare the tables of the format's specification with the code.
@@ -43,6 +46,7 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = root().and_then(|root| match Arguments::parse().command {
         Command::Test(options) => test::run(&root, &options),
+        Command::Figures(options) => figures::run(&root, &options),
         Command::Tidy => tidy::run(&root),
         Command::Spec => spec::run(&root),
         Command::Vectors(options) => vectors::run(&root, &options),

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::Result;
+use crate::{Result, figures};
 
 /// One thing to check.
 #[derive(Clone, Copy)]
@@ -55,6 +55,9 @@ pub(crate) fn run(root: &Path, steps: &[Step]) -> Result<()> {
         let time = step_start.elapsed();
         let text = outcome.text();
         println!("<== {}: {text} ({})", step.name, seconds(time));
+        if matches!(outcome, Outcome::Skipped(_)) {
+            figures::add(&format!("skipped: step {}", step.name), 1)?;
+        }
         rows.push(Row { name: step.name, outcome, time });
     }
     print!("{}", table(&rows, start.elapsed()));

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::steps::{Outcome, Step, execute, output_of};
-use crate::{Result, kaitai, models, spec, steps, tidy, vectors};
+use crate::{Result, figures, kaitai, models, spec, steps, tidy, vectors};
 
 /// All steps: cheap ones first, so that simple mistakes are told early.
 const STEPS: &[Step] = &[
@@ -51,7 +51,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
         }
         return Ok(());
     }
-    steps::run(root, &chosen)
+    figures::gathered(root, || steps::run(root, &chosen))
 }
 
 fn choose(all: &[Step], options: &Options) -> Result<Vec<Step>> {
