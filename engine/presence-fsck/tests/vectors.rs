@@ -1,5 +1,5 @@
 //! The golden vectors, as they are and mutated.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper of a test fails it")]
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails it")]
 
 use std::path::{Path, PathBuf};
 
