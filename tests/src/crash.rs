@@ -60,6 +60,9 @@ fn check_state(
 ) -> Result<Option<Vec<Found>>, String> {
     let promise = trace.promised(state.calls);
     let deep = state.index.is_multiple_of(16);
+    if state.index.is_multiple_of(8) {
+        judge(&state.device)?;
+    }
     let read_only = if state.index.is_multiple_of(4) {
         match Database::open_read_only_on(wrap(&state.device), small()) {
             Ok(db) => Some(read_all(&db, deep)?),
@@ -84,6 +87,9 @@ fn check_state(
     {
         return Err(format!("read-only found {read_only:?}, recovery {found:?}"));
     }
+    if state.index.is_multiple_of(32) {
+        judge(&state.device)?;
+    }
     for (index, disk) in promise.disk.iter().enumerate() {
         let level = if everything { promise.os[index] } else { *disk };
         let name = stream_name(index);
@@ -107,6 +113,17 @@ fn check_state(
         }
     }
     Ok(Some(found))
+}
+
+/// What a crash leaves is sound, says the judge that shares no code with the engine's recovery.
+fn judge(device: &SimDevice) -> Result<(), String> {
+    let deep = presence_fsck::Options::at(presence_fsck::Level::Deep);
+    match presence_fsck::check_device(device, &deep, &mut |_| true) {
+        Ok(report) if report.is_sound() => Ok(()),
+        Ok(report) => Err(format!("a crash was judged to be damage: {report:#?}")),
+        Err(presence_fsck::Error::NotADatabase { .. }) => Ok(()),
+        Err(error) => Err(format!("judging: {error}")),
+    }
 }
 
 fn read_all(db: &Database, deep: bool) -> Result<Vec<Found>, String> {

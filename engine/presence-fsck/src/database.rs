@@ -51,6 +51,8 @@ pub(crate) struct Judge<'a> {
     pub(crate) findings: Findings,
     pub(crate) totals: Totals,
     pub(crate) streams: Streams,
+    /// Log segments with lower numbers were given up, and do not count.
+    retained_from: u32,
     progress: &'a mut dyn FnMut(Progress) -> bool,
     /// Bytes of the segments before the one at hand, and of all.
     done: u64,
@@ -58,7 +60,27 @@ pub(crate) struct Judge<'a> {
     pub(crate) interrupted: bool,
 }
 
-impl Judge<'_> {
+impl<'a> Judge<'a> {
+    fn new(
+        device: &'a dyn Device,
+        level: Level,
+        retained_from: u32,
+        progress: &'a mut dyn FnMut(Progress) -> bool,
+    ) -> Self {
+        Self {
+            device,
+            level,
+            findings: Findings::default(),
+            totals: Totals::default(),
+            streams: Streams::default(),
+            retained_from,
+            progress,
+            done: 0,
+            all: 0,
+            interrupted: false,
+        }
+    }
+
     /// Tells how far it is in the segment at hand.
     pub(crate) fn tell(&mut self, offset: u64) {
         let progress = Progress { done: self.done + offset, all: self.all };
@@ -79,18 +101,15 @@ pub(crate) fn check(
     let mut tries = TRIES_MAX;
     loop {
         tries -= 1;
-        let mut judge = Judge {
-            device,
-            level: options.level,
-            findings: Findings::default(),
-            totals: Totals::default(),
-            streams: Streams::default(),
-            progress: &mut *progress,
-            done: 0,
-            all: 0,
-            interrupted: false,
-        };
-        let judged = judge_all(&mut judge, is_alone)?;
+        // What retention gave up is known when all indexes and the log's end were read.
+        let mut silent = |_| true;
+        let mut first = Judge::new(device, Level::Quick, 0, &mut silent);
+        let mut judged = judge_all(&mut first, is_alone)?;
+        let retained_from = first.streams.retained_from;
+        let mut judge = Judge::new(device, options.level, retained_from, &mut *progress);
+        if !judged.vanished {
+            judged = judge_all(&mut judge, is_alone)?;
+        }
         if judged.vanished && tries > 0 {
             continue;
         }
@@ -162,11 +181,18 @@ type Files = BTreeMap<u32, (String, SegmentHeader, u64)>;
 /// Judges the segments that count, in the order of the log.
 fn judge_sets(judge: &mut Judge<'_>, files: &Files, is_alone: bool, judged: &mut Judged) {
     let sets = Sets::new(files.values().map(|(_, header, _)| header));
-    let (live, dead) = sets.live();
+    let (mut live, dead) = sets.live();
     let name = |number: u32| files.get(&number).map(|(name, _, _)| name.as_str());
     for name in dead.into_iter().filter_map(name) {
         judge.findings.file(Code::Superseded, name, "replaced by a compaction; it does not count");
     }
+    live.retain(|set| {
+        let counts = set.log_last >= judge.retained_from;
+        for name in set.numbers().filter(|_| !counts).filter_map(name) {
+            judge.findings.file(Code::Superseded, name, "given up by retention; it does not count");
+        }
+        counts
+    });
     let log = |set: &&Set| {
         set.numbers()
             .any(|n| files.get(&n).is_some_and(|(_, header, _)| header.generation.get() == 0))
@@ -212,14 +238,13 @@ fn judge_sets(judge: &mut Judge<'_>, files: &Files, is_alone: bool, judged: &mut
 /// Tells where a segment does not follow the one before it.
 fn check_chain(judge: &mut Judge<'_>, files: &Files, live: &[&Set], ends: &BTreeMap<u32, LogEnd>) {
     let mut before: Option<(u32, LogEnd)> = None;
-    let retained_from = judge.streams.retained_from;
+    let retained_from = judge.retained_from;
     for set in live {
         let Some(first) = set.numbers().next() else { continue };
         let Some((name, header, _)) = files.get(&first) else { continue };
         let claimed = header.previous_segment.get();
         let end = (header.previous_end.get(), header.previous_crc.get());
         match before {
-            _ if set.log_last < retained_from => {}
             Some((number, _)) if number != claimed && number >= retained_from => {
                 let what = format!("it follows segment {claimed}, and the one here is {number}");
                 judge.findings.file(Code::SegmentMissing, name, what);

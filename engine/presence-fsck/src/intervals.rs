@@ -47,6 +47,12 @@ impl Intervals {
         }
         self.0.splice(start..end.max(start), [whole]);
     }
+
+    /// Whether all sequences of `from..to` are there.
+    pub(crate) fn contains(&self, from: u64, to: u64) -> bool {
+        let at = self.0.partition_point(|one| one.to < to);
+        from >= to || self.0.get(at).is_some_and(|one| one.from <= from)
+    }
 }
 
 #[cfg(test)]
@@ -68,6 +74,8 @@ mod tests {
             }
             assert_eq!(all.as_slice(), [interval(0, 19), interval(20, 30)]);
             assert_eq!(all.records(), 29);
+            assert!(all.contains(0, 19) && all.contains(25, 30) && all.contains(40, 40));
+            assert!(!all.contains(18, 20) && !all.contains(29, 31) && !all.contains(19, 20));
         }
     }
 }

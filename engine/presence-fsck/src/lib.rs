@@ -27,9 +27,11 @@ mod intervals;
 mod live;
 mod quarantine;
 mod report;
+pub mod salvage;
 mod seal;
 mod segment;
 mod streams;
+mod torn_seal;
 mod walk;
 
 use std::io;

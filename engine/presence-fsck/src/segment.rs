@@ -9,10 +9,11 @@ use std::io;
 
 use presence_format::Compression;
 use presence_format::block::BlockLayout;
+use presence_format::caps::PAYLOAD_BYTES_MAX;
 use presence_format::catalog::Catalog;
 use presence_format::entry::{Entry, EntryKind};
 use presence_format::index::{Index, IndexEntry};
-use presence_format::segment::{FIRST_ENTRY, Footer, SegmentHeader};
+use presence_format::segment::{FIRST_ENTRY, SegmentHeader};
 
 use crate::bytes::Bytes;
 use crate::database::Judge;
@@ -20,7 +21,11 @@ use crate::finding::Code;
 use crate::intervals::Interval;
 use crate::report::Level;
 use crate::seal::{self, Seal};
-use crate::walk::{self, Bounds, End, Walked};
+use crate::torn_seal::{self, Called, Ending};
+use crate::walk::{self, Bounds, Walked};
+
+/// Blocks that one index can hold.
+const BLOCKS_MAX: usize = PAYLOAD_BYTES_MAX as usize / IndexEntry::BYTES;
 
 /// A segment and its place among the others.
 #[derive(Debug, Clone)]
@@ -84,7 +89,7 @@ fn sealed(
     let walked = walk::walk(bytes, bounds, &mut |entry, payload| taker.take(entry, payload))?;
     let left = taker.left();
     let records = taker.records;
-    told(judge, name, &walked, footer.torn_bytes.get() > 0);
+    told(judge, name, &walked, footer.torn_bytes.get() > 0, false);
     compare(judge, name, seal, &walked, records);
     if walked.rot.is_empty() && walked.gave_up.is_none() {
         for (stream, entry) in left {
@@ -159,75 +164,47 @@ fn unsealed(
     };
     let mut taker = Taker::new(judge, member, None);
     let walked = walk::walk(bytes, bounds, &mut |entry, payload| taker.take(entry, payload))?;
-    let records = taker.records;
-    told(judge, name, &walked, true);
-    if !is_log || !member.is_last {
+    let (records, blocks) = (taker.records, std::mem::take(&mut taker.blocks));
+    if is_log && member.is_last {
+        let called = Called {
+            place: member.header.place(),
+            records,
+            catalog: judge.streams.catalog(),
+            blocks: torn_seal::by_stream(&blocks),
+        };
+        let ending = torn_seal::ending(bytes, &walked, called)?;
+        let is_open = ending == Ending::Open;
+        tell_ending(judge, name, &walked, ending);
+        told(judge, name, &walked, true, is_open);
+    } else {
         let what = format!("its footer or index is lost ({fault}); its entries were read instead");
         let code = if is_log { Code::IndexDamaged } else { Code::NotSealed };
         judge.findings.range(code, name, (at, bytes.len()), what);
-    } else {
-        last_end(judge, member, bytes, &walked, records)?;
+        told(judge, name, &walked, true, true);
     }
     Ok(walked.log_end().filter(|_| is_log))
 }
 
-/// How the last segment of the log ends: it may be written to, torn, or its footer damaged.
-fn last_end(
-    judge: &mut Judge<'_>,
-    member: &Member,
-    bytes: &mut Bytes,
-    walked: &Walked,
-    records: u64,
-) -> io::Result<()> {
-    let name = &member.name;
-    let has_index = walked.last_index.is_some();
-    let footer_at = bytes.len().saturating_sub(Footer::BYTES as u64);
-    let last = bytes.get(footer_at, Footer::BYTES)?.to_vec();
-    let mut expected = expected_footer(member, walked, records);
-    // Information only, and not known here.
-    if let (Some(field), Some(torn)) = (expected.get_mut(36..40), last.get(36..40)) {
-        field.copy_from_slice(torn);
+/// Tells how the last segment of the log ends.
+fn tell_ending(judge: &mut Judge<'_>, name: &str, walked: &Walked, ending: Ending) {
+    match ending {
+        Ending::Open => {
+            let what = "its entries end here, and a writer goes on with it";
+            judge.findings.at(Code::Unsealed, name, walked.last_end.offset, what);
+        }
+        Ending::Torn(range) => {
+            let what = "the segment was being sealed; no record is concerned";
+            judge.findings.range(Code::TornSeal, name, (range.start, range.end), what);
+        }
+        Ending::Damaged(range, what) => {
+            judge.findings.range(Code::IndexDamaged, name, (range.start, range.end), what);
+        }
     }
-    let unwritten = has_index && footer_at < u64::from(walked.end.offset);
-    let is_torn = last.iter().zip(expected).skip(8).all(|(&is, should)| is == 0 || is == should);
-    if has_index && !unwritten && !is_torn {
-        let what = "the footer is damaged; the index before it is sound";
-        judge.findings.range(Code::IndexDamaged, name, (footer_at, bytes.len()), what);
-    } else if has_index {
-        let what = "the segment was being sealed; no record is concerned";
-        judge.findings.range(Code::TornSeal, name, (footer_at, bytes.len()), what);
-    } else {
-        let what = "its entries end here, and a writer goes on with it";
-        judge.findings.at(Code::Unsealed, name, walked.last_end.offset, what);
-    }
-    Ok(())
 }
 
-/// The footer that the entries found call for.
-fn expected_footer(member: &Member, walked: &Walked, records: u64) -> [u8; 64] {
-    let End { offset, number, crc } = walked.data_end();
-    let place = member.header.place();
-    let index_offset = walked.last_index.map_or(offset, |(index, _)| index);
-    Footer {
-        magic: [0; 4],
-        footer_crc: 0.into(),
-        database: place.database.into(),
-        segment: place.segment.into(),
-        index_offset: index_offset.into(),
-        data_end: offset.into(),
-        data_crc: crc.into(),
-        entries: number.into(),
-        torn_bytes: 0.into(),
-        records: records.into(),
-        log_crc: crc.into(),
-        log_end: offset.into(),
-        reserved: [0; 8],
-    }
-    .encode()
-}
-
-/// Tells what a walk found.
-fn told(judge: &mut Judge<'_>, name: &str, walked: &Walked, torn_is_known: bool) {
+/// Tells what a walk found. Where `torn_is_known`, bytes between entries may be torn; where the end
+/// `is_open`, bytes behind them are a torn tail.
+fn told(judge: &mut Judge<'_>, name: &str, walked: &Walked, torn_is_known: bool, is_open: bool) {
     for rot in &walked.rot {
         let range = (u64::from(rot.range.start), u64::from(rot.range.end));
         judge.findings.range(Code::EntryDamaged, name, range, rot.what.clone());
@@ -248,7 +225,7 @@ fn told(judge: &mut Judge<'_>, name: &str, walked: &Walked, torn_is_known: bool)
         };
         judge.findings.range(code, name, range, what);
     }
-    if let Some(torn) = &walked.torn_tail {
+    if let Some(torn) = walked.torn_tail.as_ref().filter(|_| is_open) {
         let range = (u64::from(torn.start), u64::from(torn.end));
         judge.totals.torn_bytes += range.1 - range.0;
         let what = "a torn tail: written, never promised, and not whole";
@@ -269,6 +246,8 @@ struct Taker<'a, 'b, 'c> {
     frames_count: bool,
     is_log: bool,
     records: u64,
+    /// Every block, where no index is at hand; not more than an index can hold.
+    blocks: Vec<(u32, IndexEntry)>,
 }
 
 impl<'a, 'b, 'c> Taker<'a, 'b, 'c> {
@@ -281,7 +260,15 @@ impl<'a, 'b, 'c> Taker<'a, 'b, 'c> {
         });
         let frames_count = index.is_none();
         let is_log = member.header.generation.get() == 0;
-        Self { judge, name: &member.name, index, frames_count, is_log, records: 0 }
+        Self {
+            judge,
+            name: &member.name,
+            index,
+            frames_count,
+            is_log,
+            records: 0,
+            blocks: Vec::new(),
+        }
     }
 
     fn take(&mut self, entry: &Entry, payload: &[u8]) -> Result<(), String> {
@@ -322,6 +309,11 @@ impl<'a, 'b, 'c> Taker<'a, 'b, 'c> {
         let at = entry.header.offset.get();
         self.judge.totals.blocks += 1;
         self.records += u64::from(entry.header.records.get());
+        if let Some(index) = IndexEntry::of(entry).filter(|_| self.frames_count)
+            && self.blocks.len() < BLOCKS_MAX
+        {
+            self.blocks.push((entry.header.stream.get(), index));
+        }
         if let Err(what) = self.judge.streams.take_block(entry) {
             self.judge.findings.at(Code::StreamContradiction, self.name, at, what);
             return;

@@ -153,6 +153,19 @@ impl Streams {
         Ok(records)
     }
 
+    /// The streams as a catalog written now would tell of them.
+    pub(crate) fn catalog(&self) -> Catalog {
+        let streams = self.by_id.values().map(|stream| {
+            let mut entry = stream.entry.clone();
+            if let Some((sequence, last_ts)) = stream.last {
+                entry.sequence = entry.sequence.max(sequence);
+                entry.last_ts = entry.last_ts.max(Some(last_ts));
+            }
+            entry
+        });
+        Catalog { retained_from: self.retained_from, streams: streams.collect() }
+    }
+
     /// Takes records that an index tells of.
     pub(crate) fn take_interval(&mut self, id: u32, interval: Interval) -> Result<(), String> {
         match self.by_id.contains_key(&id) {

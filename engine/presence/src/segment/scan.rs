@@ -109,6 +109,8 @@ pub(crate) struct Scanner {
     segment: Arc<SegmentFile>,
     window: Window,
     pub(crate) end: End,
+    /// Where the last entry taken ends.
+    taken_to: u32,
     /// The end before an index entry, where that came last.
     before_index: Option<End>,
     /// Largest durable offset known of.
@@ -156,6 +158,7 @@ impl Scanner {
             window: Window::new(Arc::clone(&segment)),
             segment,
             end: End { offset: FIRST_ENTRY, crc, entries: 0 },
+            taken_to: FIRST_ENTRY,
             before_index: None,
             durable: 0,
             retained_from: 0,
@@ -172,7 +175,12 @@ impl Scanner {
 
     /// Where the entries end, an index at the very end left out.
     pub(crate) fn data_end(&self) -> End {
-        self.before_index.unwrap_or(self.end)
+        self.before_index.unwrap_or(self.entries_end())
+    }
+
+    /// Where the entries end, torn bytes and zeros behind the last one left out.
+    pub(crate) fn entries_end(&self) -> End {
+        End { offset: self.taken_to, ..self.end }
     }
 
     /// Bytes of torn entries, in the middle and at the end.
@@ -247,12 +255,13 @@ impl Scanner {
         if let Err(what) = self.take(&entry)? {
             return Ok(Some(what));
         }
-        self.before_index = (entry.kind == EntryKind::Index).then_some(self.end);
+        self.before_index = (entry.kind == EntryKind::Index).then_some(self.entries_end());
         self.end = End {
             offset: entry.end(),
             crc: entry.header.header_crc.get(),
             entries: self.end.entries.saturating_add(1),
         };
+        self.taken_to = self.end.offset;
         self.resume_at = self.end.offset;
         Ok(None)
     }

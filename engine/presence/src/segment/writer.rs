@@ -36,7 +36,10 @@ pub(crate) struct End {
 pub(crate) struct SegmentWriter {
     pub(crate) segment: Arc<SegmentFile>,
     place: Place,
+    /// Where the entries end.
     end: End,
+    /// Where the next one is written: the same, but behind torn bytes.
+    next: u32,
     /// Offset up to which the segment is known to be durable.
     pub(crate) durable: u32,
     /// Bytes of torn entries left in place.
@@ -133,7 +136,8 @@ impl SegmentWriter {
         Self {
             place: segment.place(),
             segment,
-            end: End { offset: resume_at.max(end.offset), ..end },
+            end,
+            next: resume_at.max(end.offset),
             durable: 0,
             torn_bytes,
             blocks,
@@ -168,6 +172,11 @@ impl SegmentWriter {
         self.segment.file.sync().map_err(Error::io("sync", &self.segment.name))?;
         self.durable = self.end.offset;
         Ok(())
+    }
+
+    /// Where the next entry is written: the end, or behind the torn bytes there.
+    pub(crate) fn next_offset(&self) -> u32 {
+        self.next
     }
 
     /// Writes a catalog.
@@ -239,9 +248,9 @@ impl SegmentWriter {
     }
 
     fn builder(&self) -> EntryBuilder {
-        let End { offset, crc, entries } = self.end;
-        let mut builder = EntryBuilder::new(self.place, offset, entries, crc);
-        builder.header.durable_offset = self.durable.min(offset).into();
+        let End { crc, entries, .. } = self.end;
+        let mut builder = EntryBuilder::new(self.place, self.next, entries, crc);
+        builder.header.durable_offset = self.durable.min(self.next).into();
         builder
     }
 
@@ -268,7 +277,7 @@ impl SegmentWriter {
         builder.header.payload_crc = payload_crc.into();
         let (header, header_bytes, crc) = builder.finish(kind);
         let header = header.get(..header_bytes).unwrap_or_default();
-        let offset = self.end.offset;
+        let offset = self.next;
         let entry = Entry::parse(header, self.place, offset)
             .map_err(Error::format(&self.segment.name, u64::from(offset)))?;
         let used = header_bytes + payload_bytes + table.len();
@@ -283,6 +292,7 @@ impl SegmentWriter {
             .write_at(&parts, u64::from(offset))
             .map_err(Error::io("write", &self.segment.name))?;
         self.end = End { offset: entry.end(), crc, entries: self.end.entries.saturating_add(1) };
+        self.next = entry.end();
         Ok(entry)
     }
 
@@ -304,10 +314,10 @@ impl SegmentWriter {
         let file_bytes = u32::try_from(file_bytes)
             .map_err(|_| Error::invalid(format!("{name} is larger than a segment can be")))?;
         let footer_offset =
-            file_bytes.max(data.offset + index_bytes + Footer::BYTES as u32) - Footer::BYTES as u32;
+            file_bytes.max(self.next + index_bytes + Footer::BYTES as u32) - Footer::BYTES as u32;
         let index_offset =
             (footer_offset - index_bytes) & !(presence_format::entry::ENTRY_ALIGN - 1);
-        self.end.offset = index_offset;
+        self.next = index_offset;
         self.entry(EntryKind::Index, self.builder(), &[&payload])?;
         let footer = Footer {
             magic: presence_format::segment::FOOTER_MAGIC,

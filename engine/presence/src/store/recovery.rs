@@ -37,7 +37,7 @@ pub(crate) fn seal_open_segment(
     let blocks = blocks.filter(|(_, blocks)| !blocks.is_empty()).collect();
     let mut writer = SegmentWriter::resume(
         segment,
-        scanner.end,
+        scanner.entries_end(),
         scanner.resume_at,
         scanner.torn_bytes(),
         blocks,

@@ -304,7 +304,7 @@ impl State {
         let full = self.active.as_ref().is_some_and(|active| {
             let end = active.end();
             // The first entry is the catalog: a segment takes at least one more, however large.
-            let large = end.offset.saturating_add(bytes) > limit;
+            let large = active.next_offset().saturating_add(bytes) > limit;
             end.entries > 1 && (large || active.index_bytes() > INDEX_BYTES_MAX)
         });
         if full {
@@ -464,7 +464,7 @@ impl State {
     /// Sets space aside ahead of a durable commit, so that its sync need not allocate any.
     fn reserve(&mut self, core: &Core, bytes: u32) -> Result<()> {
         let Some(active) = &self.active else { return Ok(()) };
-        let end = active.end().offset.saturating_add(bytes);
+        let end = active.next_offset().saturating_add(bytes);
         if end <= self.reserved {
             return Ok(());
         }
