@@ -7,6 +7,7 @@
 use std::io;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use presence::Error;
 use presence_ingest::{IngestError, IngestErrorKind};
 use serde_json::json;
@@ -64,6 +65,11 @@ impl Failure {
         Self { code: 3, kind: "io", message: format!("cannot {doing}: {error}") }
     }
 
+    /// Data of a later version, or with features that this build does not know.
+    pub fn incompatible(message: impl Into<String>) -> Self {
+        Self { code: 3, kind: "incompatible", message: message.into() }
+    }
+
     /// Ended by a signal.
     pub fn interrupted(message: impl Into<String>) -> Self {
         Self { code: 130, kind: "interrupted", message: message.into() }
@@ -112,6 +118,23 @@ impl Failure {
         }
         ExitCode::from(self.code)
     }
+}
+
+/// Tells, as `program`, what is wrong with the arguments, with the exit code `code`; or shows the
+/// help that was asked for.
+pub fn refuse(program: &str, error: &clap::Error, code: u8) -> ExitCode {
+    let is_answer = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    if !is_answer && std::env::args_os().any(|argument| argument == "--json") {
+        let text = error.render().to_string();
+        let text = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let text = text.take_while(|line| !line.starts_with("Usage:")).collect::<Vec<_>>();
+        let text = text.join(" ");
+        let message = text.strip_prefix("error: ").unwrap_or(&text).to_owned();
+        return Failure { code, kind: "usage", message }.tell(program, true);
+    }
+    // Where it cannot be shown, nobody is there to be told so.
+    let _shown = error.print();
+    if is_answer { ExitCode::SUCCESS } else { ExitCode::from(code) }
 }
 
 impl From<Error> for Failure {

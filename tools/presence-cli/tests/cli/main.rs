@@ -7,6 +7,7 @@
 
 mod answers;
 mod demo;
+mod dump;
 mod endings;
 mod exports;
 mod imports;

@@ -18,10 +18,8 @@ mod session;
 use std::process::ExitCode;
 
 use clap::Parser;
-use clap::error::ErrorKind;
 
 use commands::Command;
-use presence_cli::failure::Failure;
 
 /// What errors begin with.
 const PROGRAM: &str = "presence";
@@ -48,25 +46,10 @@ struct Cli {
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return refuse(&error),
+        Err(error) => return presence_cli::failure::refuse(PROGRAM, &error, 2),
     };
     match cli.command.run(cli.json) {
         Ok(outcome) => outcome.code(),
         Err(failure) => failure.tell(PROGRAM, cli.json),
     }
-}
-
-/// Tells what is wrong with the arguments, or shows the help that was asked for.
-fn refuse(error: &clap::Error) -> ExitCode {
-    let is_answer = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-    if !is_answer && std::env::args_os().any(|argument| argument == "--json") {
-        let text = error.render().to_string();
-        let text = text.lines().map(str::trim).filter(|line| !line.is_empty());
-        let text = text.take_while(|line| !line.starts_with("Usage:")).collect::<Vec<_>>();
-        let text = text.join(" ");
-        return Failure::usage(text.strip_prefix("error: ").unwrap_or(&text)).tell(PROGRAM, true);
-    }
-    // Where it cannot be shown, nobody is there to be told so.
-    let _shown = error.print();
-    if is_answer { ExitCode::SUCCESS } else { ExitCode::from(2) }
 }
