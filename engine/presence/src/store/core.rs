@@ -143,8 +143,10 @@ impl Core {
 
     /// As [`Core::check_writable`], and refuses while the database is being closed.
     pub(crate) fn check_appendable(&self) -> Result<()> {
+        // Looked at first: a failure halts after it was noted, so it is told below as what it is.
+        let halted = self.halted.load(Ordering::Acquire);
         self.check_writable()?;
-        if self.is_halted() { Err(Error::Closed) } else { Ok(()) }
+        if halted { Err(Error::Closed) } else { Ok(()) }
     }
 
     /// Whether nothing is appended any more. Relaxed: for the path of every append.
