@@ -19,6 +19,7 @@ mod faults;
 mod kills;
 mod model;
 mod planted;
+mod planted_device;
 mod recovery_cost;
 mod script;
 mod slow_streams;

@@ -11,7 +11,7 @@ use presence::device::{CrashPolicy, CrashState, Device, SimDevice, Survivors};
 use presence::{Database, Error, Level};
 
 use crate::script::{Player, Step, Trace, bare, play, random_script, stream_name};
-use crate::support::{Found, Random, check_stream, scaled, small};
+use crate::support::{Found, Random, check_stream, figure, scaled, seeds, shell_line, small};
 
 /// Puts a device, or a planted fault, over a simulated one.
 pub(crate) type Wrap = fn(&SimDevice) -> Arc<dyn Device>;
@@ -26,6 +26,13 @@ pub(crate) struct Totals {
 }
 
 impl Totals {
+    fn tell(&self) {
+        figure("crash points", self.points);
+        figure("crash states", self.states);
+        figure("nested crash points", self.nested_points);
+        figure("nested crash states", self.nested_states);
+    }
+
     fn add(&mut self, other: Self) {
         self.points += other.points;
         self.states += other.states;
@@ -246,11 +253,14 @@ pub(crate) fn enumerate(trace: &Trace, plan: &Plan) -> Result<Totals, String> {
 }
 
 /// Runs a script and enumerates its crashes; a violation is told with what replays it.
-fn run(name: &str, steps: &[Step], plan: &Plan) -> Totals {
+fn run(name: &str, again: &str, steps: &[Step], plan: &Plan) -> Totals {
     let trace = play(steps, bare).unwrap();
     match enumerate(&trace, plan) {
         Ok(totals) => totals,
-        Err(what) => panic!("{name}: {what}\npolicy {:?}\nsteps {steps:?}", plan.policy),
+        Err(what) => {
+            let policy = &plan.policy;
+            panic!("{name}: {what}\npolicy {policy:?}\nsteps {steps:?}\nreplay: {again}")
+        }
     }
 }
 
@@ -381,25 +391,29 @@ fn every_crash_of_every_script() {
     plan.depth_max = 3;
     for (name, steps) in scripts() {
         let started = std::time::Instant::now();
-        let counted = run(name, &steps, &plan);
+        let again = shell_line("crash::every_crash_of_every_script", 1);
+        let counted = run(name, &again, &steps, &plan);
         println!("{name}: {counted:?} in {:?}", started.elapsed());
         totals.add(counted);
     }
     println!("crash enumeration, scripts: {totals:?}");
+    totals.tell();
 }
 
 #[test]
 fn crashes_of_random_scripts() {
     let mut totals = Totals::default();
-    for seed in 1..=scaled(100) {
+    for seed in seeds(100) {
         let mut plan = Plan::new(small_states(seed));
         plan.nest_every = 700;
         plan.depth_max = 3;
         let count = 20 + Random(seed).below(60) as usize;
         let steps = random_script(seed, count);
-        totals.add(run(&format!("seed={seed}"), &steps, &plan));
+        let again = shell_line("crash::crashes_of_random_scripts", seed);
+        totals.add(run(&format!("seed={seed}"), &again, &steps, &plan));
     }
     println!("crash enumeration, random scripts: {totals:?}");
+    totals.tell();
 }
 
 #[test]

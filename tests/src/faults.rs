@@ -5,11 +5,13 @@
 
 use std::sync::Arc;
 
-use presence::device::{Device, Fault, FaultDevice, FaultPlan, MemoryDevice, SimDevice, Target};
+use presence::device::{
+    Device, Fault, FaultDevice, FaultPlan, MemoryDevice, RealDevice, SimDevice, Target,
+};
 use presence::{Database, Error, Level};
 
 use crate::script::{Player, Step, bare, kind_of, play, random_script, stream_name};
-use crate::support::{Kind, Replay, check_stream, scaled, small};
+use crate::support::{Kind, Replay, check_stream, figure, scaled, small};
 
 /// Whether `error` is one that a failing device may lead to.
 fn is_typed(error: &Error) -> bool {
@@ -20,12 +22,31 @@ fn is_typed(error: &Error) -> bool {
     }
 }
 
+/// What lies below the device that fails.
+enum Ground {
+    Simulated(SimDevice),
+    /// Real files, in a directory that ends with the run.
+    Real(tempfile::TempDir),
+}
+
+impl Ground {
+    fn device(&self) -> Arc<dyn Device> {
+        match self {
+            Self::Simulated(sim) => bare(sim),
+            Self::Real(directory) => Arc::new(RealDevice::open(directory.path()).unwrap()),
+        }
+    }
+}
+
 /// Runs `steps` with the fault in place. Returns whether it fired.
-fn run(steps: &[Step], plan: FaultPlan) -> bool {
+fn run(steps: &[Step], plan: FaultPlan, ground: &Ground) -> bool {
     let replay = format!("{plan:?}\nsteps {steps:?}");
-    let _replay = Replay((plan, steps));
-    let sim = SimDevice::new();
-    let device = FaultDevice::new(bare(&sim));
+    let _replay = Replay((plan, steps, "cargo test -p presence-tests --test all -- faults::"));
+    let sim = match ground {
+        Ground::Simulated(sim) => sim.clone(),
+        Ground::Real(_) => SimDevice::new(),
+    };
+    let device = FaultDevice::new(ground.device());
     device.arm(plan);
     let mut player = match Player::create(&sim, Arc::new(device.clone())) {
         Ok(player) => player,
@@ -33,9 +54,11 @@ fn run(steps: &[Step], plan: FaultPlan) -> bool {
             assert!(is_typed(&error), "creating: {error}\n{replay}");
             device.disarm();
             // Trying again works, or what was made already is there.
-            match Database::create_on(bare(&sim), small()) {
+            match Database::create_on(ground.device(), small()) {
                 Ok(_) => {}
-                Err(Error::AlreadyExists { .. }) => drop(Database::open_on(bare(&sim), small())),
+                Err(Error::AlreadyExists { .. }) => {
+                    Database::open_on(ground.device(), small()).unwrap();
+                }
                 Err(error) => panic!("creating again: {error}\n{replay}"),
             }
             return true;
@@ -52,7 +75,7 @@ fn run(steps: &[Step], plan: FaultPlan) -> bool {
     device.disarm();
     let trace = player.end();
     let promise = trace.promised(usize::MAX);
-    let db = Database::open_on(bare(&sim), small());
+    let db = Database::open_on(ground.device(), small());
     let db = db.unwrap_or_else(|error| panic!("reopening: {error}\n{replay}"));
     let report = db.report();
     assert!(report.damage.is_empty() && report.lost.is_empty(), "{report:?}\n{replay}");
@@ -63,6 +86,10 @@ fn run(steps: &[Step], plan: FaultPlan) -> bool {
         let found = found.unwrap_or_else(|what| panic!("{what}\n{replay}"));
         assert!(found.end >= *os, "{found:?}, promised {os}\n{replay}");
     }
+    drop(db);
+    let again = Database::open_on(ground.device(), small());
+    let again = again.unwrap_or_else(|error| panic!("opening again: {error}\n{replay}"));
+    assert!(again.report().is_clean(), "a second opening: {:?}\n{replay}", again.report());
     device.fired() > 0
 }
 
@@ -99,10 +126,24 @@ fn after_failure(player: &mut Player, replay: &str) {
     }
 }
 
+fn simulated() -> Ground {
+    Ground::Simulated(SimDevice::new())
+}
+
+fn real() -> Ground {
+    Ground::Real(crate::support::quick_dir())
+}
+
 /// Fails call 1, 2, .. until a run sees no fault.
-fn every_call(steps: &[Step], target: Target, fault: Fault, sticky: bool) -> u64 {
+fn every_call(
+    steps: &[Step],
+    ground: fn() -> Ground,
+    target: Target,
+    fault: Fault,
+    sticky: bool,
+) -> u64 {
     let mut at = 1;
-    while run(steps, FaultPlan { target, at, fault, sticky }) {
+    while run(steps, FaultPlan { target, at, fault, sticky }, &ground()) {
         at += 1;
     }
     at - 1
@@ -116,11 +157,28 @@ fn every_mutating_call_fails_in_turn() {
     scripts.extend((1..=scaled(6)).map(|seed| random_script(seed, 60)));
     for steps in &scripts {
         for fault in Fault::ALL {
-            runs += every_call(steps, Target::Mutating, fault, false);
-            runs += every_call(steps, Target::Mutating, fault, true);
+            runs += every_call(steps, simulated, Target::Mutating, fault, false);
+            runs += every_call(steps, simulated, Target::Mutating, fault, true);
         }
     }
+    figure("faults injected (simulated)", runs);
     println!("runs with a fault in a mutating call: {runs}");
+}
+
+#[test]
+fn every_mutating_call_on_real_files_fails_in_turn() {
+    let mut runs = 0;
+    let scripts = crate::crash::scripts();
+    let chosen = ["flushes", "compaction", "finishing"];
+    for (_, steps) in scripts.iter().filter(|(name, _)| chosen.contains(name)) {
+        for fault in [Fault::Io, Fault::NoSpace, Fault::ShortWrite] {
+            for sticky in [false, true] {
+                runs += every_call(steps, real, Target::Mutating, fault, sticky);
+            }
+        }
+    }
+    figure("faults injected (real files)", runs);
+    println!("runs on real files with a fault in a mutating call: {runs}");
 }
 
 #[test]
@@ -128,9 +186,10 @@ fn every_reading_call_of_a_writer_fails_in_turn() {
     let mut runs = 0;
     for (_, steps) in crate::crash::scripts() {
         for sticky in [false, true] {
-            runs += every_call(&steps, Target::Reading, Fault::Io, sticky);
+            runs += every_call(&steps, simulated, Target::Reading, Fault::Io, sticky);
         }
     }
+    figure("faults injected (simulated)", runs);
     println!("runs of writers with a fault in a reading call: {runs}");
 }
 

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use presence::{Database, Level, Options, Retention};
 
-use crate::support::{Random, check_numbers, number_at, number_schema, number_ts, rerun, scaled};
+use crate::support::{
+    Random, check_numbers, figure, number_at, number_schema, number_ts, rerun, scaled, shell_line,
+};
 
 /// Set for the child: the directory to write to, and its seed.
 const CHILD_DIRECTORY: &str = "PRESENCE_TEST_KILL_DIRECTORY";
@@ -167,6 +169,10 @@ fn live_and_die(path: &Path, seed: u64, life: Duration, looks: &AtomicU64) -> [u
 #[test]
 fn writers_are_killed_and_lose_nothing_acknowledged() {
     let lives = scaled(200);
+    let _replay = crate::support::Replay(shell_line(
+        "kills::writers_are_killed_and_lose_nothing_acknowledged",
+        1,
+    ));
     let looks = AtomicU64::new(0);
     let mut promised_in_all = 0;
     let mut directory = tempfile::tempdir().unwrap();
@@ -220,5 +226,7 @@ fn writers_are_killed_and_lose_nothing_acknowledged() {
             db.close().unwrap();
         }
     }
+    figure("kills at a random time", lives);
+    figure("looks of readers at killed writers", looks.load(Ordering::Relaxed));
     println!("{lives} kills, {promised_in_all} records acknowledged, looked at {looks:?} times");
 }

@@ -1,6 +1,7 @@
 //! What the tests share: small options, streams whose records are a function of their sequence,
 //! and the check of a stream against them.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
@@ -240,6 +241,20 @@ fn check_records(stream: &Stream, truth: &Truth, found: Found) -> Result<(), Str
     Ok(())
 }
 
+/// The seeds to run: `1..=scaled(count)`, or the one that `PRESENCE_TEST_SEED` names.
+pub(crate) fn seeds(count: u64) -> std::ops::RangeInclusive<u64> {
+    let only: Option<u64> = std::env::var("PRESENCE_TEST_SEED").ok().and_then(|s| s.parse().ok());
+    only.map_or(1..=scaled(count), |seed| seed..=seed)
+}
+
+/// The shell line that runs the test `name` (module and function) again, with one seed alone.
+pub(crate) fn shell_line(name: &str, seed: u64) -> String {
+    format!(
+        "PRESENCE_TEST_SEED={seed} cargo test -p presence-tests --test all -- --exact {name} \
+         --nocapture"
+    )
+}
+
 /// Tells how to replay a test, when dropped by a panic.
 #[derive(Debug)]
 pub(crate) struct Replay<T: std::fmt::Debug>(pub(crate) T);
@@ -251,6 +266,11 @@ impl<T: std::fmt::Debug> Drop for Replay<T> {
             eprintln!("replay: {:?}", self.0);
         }
     }
+}
+
+/// A directory in memory where there is one: for tests that sync often and cut no power.
+pub(crate) fn quick_dir() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
 /// A command that runs this test binary again, with the test `name` (module and function) alone.

@@ -95,6 +95,8 @@ pub enum Fault {
     NoSpace,
     /// `EDQUOT`, no effect.
     Quota,
+    /// `EFBIG`, no effect.
+    TooLarge,
     /// A write puts half of its bytes in place, then `ENOSPC`; any other call as `Io`.
     ShortWrite,
     /// The call is carried out and reported as `EIO`: the caller cannot know.
@@ -103,14 +105,15 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Io, Self::NoSpace, Self::Quota, Self::ShortWrite, Self::AfterEffect];
+    pub const ALL: [Self; 6] =
+        [Self::Io, Self::NoSpace, Self::Quota, Self::TooLarge, Self::ShortWrite, Self::AfterEffect];
 
     fn error(self) -> io::Error {
         match self {
             Self::Io | Self::AfterEffect => Errno::IO.into(),
             Self::NoSpace | Self::ShortWrite => Errno::NOSPC.into(),
             Self::Quota => Errno::DQUOT.into(),
+            Self::TooLarge => Errno::FBIG.into(),
         }
     }
 }
@@ -331,7 +334,7 @@ impl DeviceFile for FaultFile {
                 match fault {
                     Fault::ShortWrite => self.write_half(parts, offset)?,
                     Fault::AfterEffect => self.inner.write_at(parts, offset)?,
-                    Fault::Io | Fault::NoSpace | Fault::Quota => {}
+                    Fault::Io | Fault::NoSpace | Fault::Quota | Fault::TooLarge => {}
                 }
                 Err(fault.error())
             }
