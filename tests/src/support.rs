@@ -33,6 +33,12 @@ pub(crate) fn scaled(count: u64) -> u64 {
     ((count as f64 * scale()) as u64).max(1)
 }
 
+/// Where the random tests begin: `PRESENCE_TEST_SEED`, always the same where it is not set.
+pub(crate) fn seed() -> u64 {
+    let seed = std::env::var("PRESENCE_TEST_SEED").ok();
+    seed.and_then(|seed| seed.parse().ok()).unwrap_or(0)
+}
+
 /// A number that looks random and is a function of `x`.
 pub(crate) fn mix(x: u64) -> u64 {
     let x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
