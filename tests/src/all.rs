@@ -24,3 +24,4 @@ mod recovery_cost;
 mod script;
 mod slow_streams;
 mod support;
+mod traced;

@@ -14,7 +14,7 @@ use crate::script::{Player, Step, bare, kind_of, play, random_script, stream_nam
 use crate::support::{Kind, Replay, check_stream, figure, scaled, small};
 
 /// Whether `error` is one that a failing device may lead to.
-fn is_typed(error: &Error) -> bool {
+pub(crate) fn is_typed(error: &Error) -> bool {
     match error {
         Error::Io { .. } => true,
         Error::Poisoned { first } => is_typed(first),

@@ -248,6 +248,11 @@ impl Player {
         Ok(())
     }
 
+    /// What the database said of itself last.
+    pub(crate) fn promised(&self) -> &Promise {
+        self.trace.promises.last().unwrap()
+    }
+
     /// The running database, where there is one.
     pub(crate) fn database(&self) -> Option<Database> {
         self.db.clone()
