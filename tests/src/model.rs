@@ -9,9 +9,9 @@ use presence::{
     Schema, Stream, TimeUnit, WindowOptions,
 };
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use crate::support::{Random, figure, mix, scaled, small};
+use crate::support::{Random, figure, mix, replay_line, scaled, seed, small};
 
 /// A moment, relative to what a stream holds.
 #[derive(Debug, Clone, Copy)]
@@ -557,7 +557,10 @@ fn operations_against_a_vector() {
     let cases = cases.unwrap_or(scaled(20_000) as u32);
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     let operations = prop::collection::vec(op(), 1..60);
-    let mut runner = TestRunner::new(config);
+    let mut from = [0; 32];
+    from[..8].copy_from_slice(&seed().to_le_bytes());
+    let random = TestRng::from_seed(RngAlgorithm::ChaCha, &from);
+    let mut runner = TestRunner::new_with_rng(config, random);
     let result = runner.run(&operations, |operations| {
         let mut world = World::new();
         operations.iter().for_each(|op| world.take(op));
@@ -566,7 +569,7 @@ fn operations_against_a_vector() {
         Ok(())
     });
     if let Err(failure) = result {
-        panic!("{failure}");
+        panic!("{failure}\n{}", replay_line());
     }
     figure("model cases", u64::from(cases));
 }

@@ -39,6 +39,19 @@ pub(crate) fn seed() -> u64 {
     seed.and_then(|seed| seed.parse().ok()).unwrap_or(0)
 }
 
+/// The shell line that runs this test again as it runs now; to be called on its own thread.
+pub(crate) fn replay_line() -> String {
+    // The test runner names the thread of a test after it.
+    let thread = std::thread::current();
+    let test = thread.name().filter(|name| name.contains("::")).unwrap_or_default();
+    format!(
+        "PRESENCE_TEST_SEED={} PRESENCE_TEST_SCALE={} cargo test -p presence-tests --test all -- \
+         {test}",
+        seed(),
+        scale()
+    )
+}
+
 /// A number that looks random and is a function of `x`.
 pub(crate) fn mix(x: u64) -> u64 {
     let x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);

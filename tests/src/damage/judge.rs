@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use presence::{Database, Error, Level, Stream};
 
 use super::golden::{Case, Golden, Rows, device, read};
-use crate::support::small;
+use crate::support::{replay_line, small};
 
 fn is_named(error: &Error) -> bool {
     error.is_damage() || matches!(error, Error::Incompatible { .. } | Error::NotADatabase { .. })
@@ -175,5 +175,6 @@ pub(crate) fn check_all(golden: &Golden, count: usize, case: impl Fn(usize) -> C
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
     let failures = failures.into_inner().unwrap();
-    assert!(failures.is_empty(), "\n{}", failures.join("\n"));
+    let again = replay_line();
+    assert!(failures.is_empty(), "\n{}\n{again}", failures.join("\n"));
 }

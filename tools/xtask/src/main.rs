@@ -12,6 +12,7 @@ mod spec;
 mod steps;
 mod test;
 mod tidy;
+mod torture;
 mod vectors;
 
 use std::path::{Path, PathBuf};
@@ -33,6 +34,8 @@ struct Arguments {
 enum Command {
     /// Run everything a change must pass, step by step, up to the first that fails.
     Test(test::Options),
+    /// Run the randomised tests with fresh seeds and growing numbers until the time is over.
+    Torture(torture::Options),
     /// Print what the last run counted, or write it into a document.
     Figures(figures::Options),
     /// Check the style rules that can be checked without compiling.
@@ -46,6 +49,7 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = root().and_then(|root| match Arguments::parse().command {
         Command::Test(options) => test::run(&root, &options),
+        Command::Torture(options) => torture::run(&root, &options),
         Command::Figures(options) => figures::run(&root, &options),
         Command::Tidy => tidy::run(&root),
         Command::Spec => spec::run(&root),
