@@ -1,7 +1,6 @@
 //! What the tests share: small options, streams whose records are a function of their sequence,
 //! and the check of a stream against them.
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;

@@ -65,6 +65,11 @@ impl Failure {
         Self { code: 3, kind: "io", message: format!("cannot {doing}: {error}") }
     }
 
+    /// What was asked cannot be done with what is there.
+    pub fn cannot(message: impl Into<String>) -> Self {
+        Self { code: 3, kind: "cannot", message: message.into() }
+    }
+
     /// Data of a later version, or with features that this build does not know.
     pub fn incompatible(message: impl Into<String>) -> Self {
         Self { code: 3, kind: "incompatible", message: message.into() }
