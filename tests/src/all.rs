@@ -9,6 +9,7 @@
     )
 )]
 
+mod backup;
 mod bad_input;
 mod basics;
 mod concurrent;

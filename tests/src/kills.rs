@@ -123,15 +123,20 @@ fn look_on(path: &Path, stop: &AtomicBool) -> u64 {
     looks
 }
 
-/// One life of a writer. Returns what was acknowledged last.
-fn live_and_die(path: &Path, seed: u64, life: Duration, looks: &AtomicU64) -> [u64; STREAMS] {
-    let mut child = rerun("kills::child_that_is_killed")
+/// Starts the writer in another process. It goes on until it is killed.
+pub(crate) fn start_writer(path: &Path, seed: u64) -> std::process::Child {
+    rerun("kills::child_that_is_killed")
         .env(CHILD_DIRECTORY, path)
         .env(CHILD_SEED, seed.to_string())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
-        .unwrap();
+        .unwrap()
+}
+
+/// One life of a writer. Returns what was acknowledged last.
+fn live_and_die(path: &Path, seed: u64, life: Duration, looks: &AtomicU64) -> [u64; STREAMS] {
+    let mut child = start_writer(path, seed);
     let output = BufReader::new(child.stdout.take().unwrap());
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {

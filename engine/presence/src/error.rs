@@ -166,6 +166,12 @@ pub enum Error {
         /// What is wrong with it.
         what: String,
     },
+    /// The caller asked to end before the work was done.
+    #[error("{what} was interrupted")]
+    Interrupted {
+        /// What was being done.
+        what: &'static str,
+    },
     /// A range whose start lies after its end.
     #[error("the range begins at {start}, after its end {end}")]
     ReversedRange {

@@ -65,6 +65,7 @@ pub use read::stream::{RecordRef, Records, Stream};
 pub use read::typed::TypedStream;
 pub use read::window::{Slice, Slices, Window, WindowOptions};
 pub use record::{Record, Value, schema_of};
+pub use store::backup::{Backup, BackupOptions, BackupStream};
 pub use store::compaction::Compacted;
 pub use store::database::Database;
 pub use store::report::{Damage, RecoveryReport, Torn};

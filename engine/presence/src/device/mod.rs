@@ -28,10 +28,12 @@ mod real_lock;
 #[cfg(any(test, feature = "simulation"))]
 mod sim;
 mod single;
+mod staging;
 
 use std::fmt::Debug;
 use std::io;
 use std::ops::Deref;
+use std::os::fd::BorrowedFd;
 
 use crate::shim::Arc;
 
@@ -46,6 +48,7 @@ pub use real::RealDevice;
 #[cfg(any(test, feature = "simulation"))]
 pub use sim::SimDevice;
 pub use single::SingleSegment;
+pub(crate) use staging::{Shared, Staging};
 
 /// The name under which a directory keeps the writer's lock. No verb on files takes it.
 pub const LOCK_NAME: &str = "LOCK";
@@ -119,6 +122,12 @@ pub trait DeviceFile: Debug + Send + Sync {
     /// # Errors
     /// `UnexpectedEof` where the file is shorter than `len`.
     fn map(&self, len: usize) -> io::Result<Mapping>;
+
+    /// The system's handle of the file, where it is a real one: so that another real file can
+    /// share its bytes. Nothing is read or written through it.
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
 }
 
 /// Bytes of a file: mapped where the device can, a copy otherwise. Starts at a multiple of 64.

@@ -10,7 +10,7 @@
 //! - Space is real: a file grows by `fallocate` or by written zeros, never by its length alone.
 
 use std::io::{self, IoSlice};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
@@ -31,8 +31,8 @@ const PARTS_PER_CALL: usize = 64;
 /// A directory of the file system, held open.
 #[derive(Debug)]
 pub struct RealDevice {
-    path: PathBuf,
-    directory: OwnedFd,
+    pub(super) path: PathBuf,
+    pub(super) directory: OwnedFd,
 }
 
 impl RealDevice {
@@ -350,6 +350,10 @@ impl DeviceFile for RealFile {
 
     fn map(&self, len: usize) -> io::Result<Mapping> {
         map_file(&self.file, len)
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.file.as_fd())
     }
 }
 

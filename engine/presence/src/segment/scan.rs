@@ -188,6 +188,12 @@ impl Scanner {
         self.torn_inside.saturating_add(self.torn_end)
     }
 
+    /// Forgets what lies behind the end: in a copy of the sound entries it is not there.
+    pub(crate) fn cut_end(&mut self) {
+        self.torn_end = 0;
+        self.resume_at = self.end.offset;
+    }
+
     /// Takes what a reader beside a writer may: as [`Scanner::recover`], but what looks like a torn
     /// tail is not there yet.
     pub(crate) fn follow(&mut self) -> Result<()> {

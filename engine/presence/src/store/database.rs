@@ -14,7 +14,7 @@ use presence_format::segment::{DatabaseId, SegmentHeader};
 use presence_format::{Schema, caps};
 
 use super::core::{Core, StreamTable};
-use super::load::{Loaded, Loader, merged_catalog};
+use super::load::{Loaded, Loader};
 use super::recovery::{self, Built};
 use super::report::RecoveryReport;
 use super::stream_state::StreamState;
@@ -400,18 +400,9 @@ fn recover(
     if let Some(number) = highest
         && let Some((scanner, file)) = loader.take_open(number)
     {
-        let catalog = {
-            let earlier: Vec<u32> =
-                loaded.order.iter().copied().filter(|&other| other != number).collect();
-            let mut catalog = merged_catalog(loader, &earlier);
-            let newest: Vec<u32> = scanner.catalog.keys().copied().collect();
-            catalog.streams.retain(|stream| !newest.contains(&stream.id));
-            catalog.streams.extend(scanner.catalog.values().cloned());
-            catalog.streams.sort_by_key(|stream| stream.id);
-            catalog
-        };
+        let catalog = recovery::sealing_catalog(loader, &loaded.order, &scanner);
         report.records_from_frames =
-            recovery::seal_open_segment(device, &scanner, &file, &catalog)?;
+            recovery::seal_open_segment(device, &file.name, &scanner, &file, &catalog)?;
         loaded = loader.load()?;
     }
     for name in &loaded.dead {

@@ -4,6 +4,7 @@
 //! - The directory of segments is all there is: no second log, no manifest. What a database holds
 //!   follows from its segments' headers, catalogs and blocks.
 
+pub(crate) mod backup;
 pub(crate) mod compaction;
 pub(crate) mod core;
 pub(crate) mod database;

@@ -22,16 +22,27 @@ use crate::segment::{BlockParts, End, Piece, Scanner, SegmentFile, SegmentWriter
 use crate::shim::Arc;
 use crate::tail::{TailBlock, TailPart};
 
+/// Every stream, as it is where the open segment that was scanned ends. The scan was taken out of
+/// the loader, which holds the other segments of `order`.
+pub(crate) fn sealing_catalog(loader: &Loader, order: &[u32], scanner: &Scanner) -> Catalog {
+    let mut catalog = merged_catalog(loader, order);
+    catalog.streams.retain(|stream| !scanner.catalog.contains_key(&stream.id));
+    catalog.streams.extend(scanner.catalog.values().cloned());
+    catalog.streams.sort_by_key(|stream| stream.id);
+    catalog
+}
+
 /// Puts the records that stand in frames only into blocks of their segment, and seals it.
 ///
-/// Returns the number of such records.
+/// `name` is the file's on `device`. Returns the number of such records.
 pub(crate) fn seal_open_segment(
     device: &dyn Device,
+    name: &str,
     scanner: &Scanner,
     file: &SegmentFile,
     catalog: &Catalog,
 ) -> Result<u64> {
-    let writable = device.open_writable(&file.name).map_err(Error::io("open", &file.name))?;
+    let writable = device.open_writable(name).map_err(Error::io("open", &file.name))?;
     let segment = Arc::new(SegmentFile::new(file.name.clone(), file.header, writable, false));
     let blocks = scanner.streams.iter().map(|(&id, stream)| (id, stream.blocks.clone()));
     let blocks = blocks.filter(|(_, blocks)| !blocks.is_empty()).collect();
