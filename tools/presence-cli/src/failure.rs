@@ -154,6 +154,7 @@ impl From<Error> for Failure {
             Error::Incompatible { .. } => (3, "incompatible"),
             Error::NotADatabase { .. } => (3, "not_a_database"),
             Error::Locked { .. } => (3, "locked"),
+            Error::Interrupted { .. } => (130, "interrupted"),
             Error::NetworkFileSystem { .. } => (3, "network_file_system"),
             Error::NoSuchStream { .. } => (2, "no_such_stream"),
             Error::StreamExists { .. } => (2, "stream_exists"),

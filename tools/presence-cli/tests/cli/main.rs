@@ -6,6 +6,7 @@
 #![cfg(test)]
 
 mod answers;
+mod backups;
 mod demo;
 mod dump;
 mod endings;

@@ -4,6 +4,7 @@
 //! - A command knows the public API of the engine only.
 
 mod at;
+mod backup;
 mod compact;
 mod demo;
 pub(crate) mod import;
@@ -30,6 +31,8 @@ pub(crate) enum Command {
     Retain(retain::Arguments),
     /// Rewrite segments into fewer and better ones.
     Compact(compact::Arguments),
+    /// Make a consistent, verified copy, also of a database that is being written.
+    Backup(backup::Arguments),
     /// Make a recording, kill it, recover it, ask it.
     Demo(demo::Arguments),
     /// The part of the demo that is killed.
@@ -50,6 +53,7 @@ impl Command {
             Self::Window(arguments) => window::run(arguments, json),
             Self::Retain(arguments) => retain::run(arguments, json),
             Self::Compact(arguments) => compact::run(arguments, json),
+            Self::Backup(arguments) => backup::run(arguments, json),
             Self::Demo(arguments) => demo::run(arguments, json),
             Self::DemoRecord(arguments) => demo::record(arguments),
         }
