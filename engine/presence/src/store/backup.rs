@@ -156,21 +156,19 @@ impl<'a, P: FnMut(u64, u64) -> bool> Job<'a, P> {
 
     fn run(mut self) -> Result<Backup> {
         let core = self.db.core();
-        if lock(&core.maintenance).as_ref().is_some_and(Loader::is_alone) {
-            return Err(Error::invalid("a single segment is no database: copy the file"));
-        }
         if core.log.is_some() {
             self.db.flush(Level::Os)?;
+        } else if lock(&core.maintenance).as_ref().is_some_and(Loader::is_alone) {
+            return Err(Error::invalid("a single segment is no database: copy the file"));
         }
-        // Read anew, as by a stranger: what counts is what the files hold.
-        let mut loader = Loader::new(Arc::clone(&core.device), false, true);
-        let mut loaded = loader.load()?;
-        let streams = contents(&loader, &mut loaded)?;
+        let Source { mut loader, loaded, streams } = Source::of(&core.device)?;
         self.measure(&loader, &loaded)?;
         for number in loaded.order.clone() {
             self.bring_over(&mut loader, &loaded, number)?;
         }
-        for (temporary, name) in &self.names {
+        // The oldest comes last: while it is missing, nobody takes the others for a database that
+        // ended early.
+        for (temporary, name) in self.names.iter().rev() {
             self.out.rename(temporary, name).map_err(Error::io("rename", name))?;
         }
         self.out.sync_directory().map_err(Error::io("sync", &self.out.describe()))?;
@@ -317,13 +315,47 @@ impl<'a, P: FnMut(u64, u64) -> bool> Job<'a, P> {
     /// Opens the copy as anybody would, and compares what it holds with what was to be copied.
     fn check_whole(&self, streams: &[BackupStream]) -> Result<()> {
         let mut loader = Loader::new(Arc::clone(self.out), false, false);
-        let mut loaded = loader.load()?;
-        let copied = contents(&loader, &mut loaded)?;
+        let loaded = loader.load()?;
+        let copied = contents(&loader, &loaded)?;
         let is_closed = loaded.report.scanned.is_empty() && loaded.report.is_clean();
         if is_closed && copied == streams {
             return Ok(());
         }
         Err(refused(&self.out.describe(), 0, "the copy does not hold what its source holds"))
+    }
+}
+
+/// A database as it is read anew, by a stranger: what counts is what the files hold. All of them
+/// are open, so that they may go meanwhile.
+struct Source {
+    loader: Loader,
+    loaded: Loaded,
+    streams: Vec<BackupStream>,
+}
+
+/// How often a source is read whose files change so fast that what is left looks damaged.
+const SOURCE_TRIES_MAX: u32 = 16;
+
+impl Source {
+    fn of(device: &Arc<dyn Device>) -> Result<Self> {
+        let names = || {
+            let entries = device.list().map_err(Error::io("list", &device.describe()))?;
+            let mut names: Vec<String> = entries.into_iter().map(|entry| entry.name).collect();
+            names.sort_unstable();
+            Ok(names)
+        };
+        let mut tries = SOURCE_TRIES_MAX;
+        loop {
+            let before = names()?;
+            let mut loader = Loader::new(Arc::clone(device), false, true);
+            let loaded = loader.load()?;
+            tries -= 1;
+            match contents(&loader, &loaded) {
+                Ok(streams) => return Ok(Self { loader, loaded, streams }),
+                Err(_) if tries > 0 && names()? != before => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 }
 
@@ -349,7 +381,7 @@ fn refused(file: &str, offset: u64, what: &str) -> Error {
 ///
 /// # Errors
 /// Where something of it is damaged or missing.
-fn contents(loader: &Loader, loaded: &mut Loaded) -> Result<Vec<BackupStream>> {
+fn contents(loader: &Loader, loaded: &Loaded) -> Result<Vec<BackupStream>> {
     if let Some(damage) = loaded.report.damage.first() {
         return Err(refused(&damage.file, damage.offset, &damage.what));
     }
