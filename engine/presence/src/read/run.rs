@@ -242,6 +242,8 @@ impl Run {
             });
             if as_it_is {
                 segment.checked_payload(&entry)?;
+                let bytes = segment.mapped(entry.payload_offset(), layout.decoded_bytes(records));
+                segment.check_ends(&entry, bytes.unwrap_or_default())?;
                 let page = Page::mapped(segment, entry.payload_offset(), layout, records);
                 self.sample(block, &page);
                 kind.store(PLAIN, Ordering::Relaxed);

@@ -7,7 +7,7 @@
 
 use presence_format::block::BlockLayout;
 use presence_format::checksum::{PayloadChecks, table_bytes};
-use presence_format::entry::{Entry, EntryKind, Place};
+use presence_format::entry::{Entry, Place};
 use presence_format::index::IndexEntry;
 use presence_format::segment::SegmentHeader;
 use presence_format::{Compression, FormatError};
@@ -121,7 +121,8 @@ impl SegmentFile {
         self.read_padded(&mut bytes, offset)?;
         let entry = Entry::parse(&bytes, self.place(), offset)
             .map_err(Error::format(&self.name, u64::from(offset)))?;
-        if entry.kind != EntryKind::Block || entry.header.header_crc != index.header_crc {
+        let own = IndexEntry::of(&entry).map(|own| IndexEntry { rank: index.rank, ..own });
+        if own.as_ref() != Some(index) {
             let fault = FormatError::corrupt(4, "not the block that the index tells of");
             return Err(Error::format(&self.name, u64::from(offset))(fault));
         }
@@ -199,6 +200,21 @@ impl SegmentFile {
         let mut page =
             AlignedBuf::zeroed(decoded_bytes).map_err(Error::io("decode", &self.name))?;
         layout.decode(compression, records, stored, &mut page).map_err(fault)?;
+        self.check_ends(entry, &page)?;
         Ok(page)
+    }
+
+    /// Checks that a decoded block begins and ends when its header says: by that it was found.
+    pub(crate) fn check_ends(&self, entry: &Entry, decoded: &[u8]) -> Result<()> {
+        let Some(block) = entry.block else { return Ok(()) };
+        let times = decoded.as_chunks::<8>().0;
+        let records = entry.header.records.get() as usize;
+        let at = |index: usize| times.get(index).map(|word| i64::from_le_bytes(*word));
+        let (first, last) = (block.first_ts.get(), block.last_ts.get());
+        if at(0) == Some(first) && at(records.wrapping_sub(1)) == Some(last) {
+            return Ok(());
+        }
+        let fault = FormatError::corrupt(0, "timestamps that differ from the block's header");
+        Err(Error::format(&self.name, u64::from(entry.payload_offset()))(fault))
     }
 }

@@ -13,8 +13,10 @@ use std::collections::BTreeMap;
 
 use presence_format::block::BlockLayout;
 use presence_format::catalog::Catalog;
+use presence_format::entry::Entry;
 use presence_format::index::IndexEntry;
 use presence_format::segment::SegmentHeader;
+use presence_format::{FormatError, Order};
 
 use super::core::{Core, LiveSegment};
 use super::database::Database;
@@ -152,14 +154,20 @@ impl<'a> Task<'a> {
         header.previous_crc = first.file.header.previous_crc;
         let log =
             End { offset: last.footer.log_end.get(), crc: last.footer.log_crc.get(), entries: 0 };
+        let streams = core.streams.load().by_id.clone();
         let mut blocks: BTreeMap<u32, Vec<(usize, IndexEntry)>> = BTreeMap::new();
         for (input, segment) in inputs.iter().enumerate() {
             for (&stream, run) in &segment.runs {
-                let entries = run.entries().iter().map(|entry| (input, *entry));
-                blocks.entry(stream).or_default().extend(entries);
+                let before = streams.get(&stream).and_then(|state| before(state, &inputs));
+                let blocks = blocks.entry(stream).or_default();
+                for entry in run.entries() {
+                    let last =
+                        blocks.last().map(|(_, last)| (last.end_sequence(), last.last_ts.get()));
+                    check_follows(&segment.file, entry, last.or(before))?;
+                    blocks.push((input, *entry));
+                }
             }
         }
-        let streams = core.streams.load().by_id.clone();
         Ok(Self { core, inputs, header, log, blocks, streams })
     }
 
@@ -233,7 +241,7 @@ impl<'a> Task<'a> {
             let mut lanes = Vec::new();
             while let Some(block) = plan.next_if(|block| block.part == part) {
                 let Some(state) = self.streams.get(&block.stream) else { continue };
-                self.collect(block, &state.layout, &mut lanes)?;
+                self.collect(block, state, &mut lanes)?;
                 let slices: Vec<&[u8]> = lanes.iter().map(Vec::as_slice).collect();
                 writer.block(&BlockParts {
                     stream: block.stream,
@@ -278,9 +286,10 @@ impl<'a> Task<'a> {
     fn collect(
         &self,
         block: &Planned,
-        layout: &BlockLayout,
+        state: &StreamState,
         lanes: &mut Vec<Vec<u8>>,
     ) -> Result<()> {
+        let layout: &BlockLayout = &state.layout;
         lanes.resize_with(layout.lanes().len(), Vec::new);
         lanes.iter_mut().for_each(Vec::clear);
         let end = block.first_sequence + block.records as u64;
@@ -295,6 +304,7 @@ impl<'a> Task<'a> {
             let Some(segment) = self.inputs.get(*input) else { continue };
             let header = segment.file.block_entry(entry)?;
             let page = segment.file.decode_block(&header, layout)?;
+            check_order(&segment.file, &header, &page, state.schema.order())?;
             let from = block.first_sequence.saturating_sub(first) as usize;
             let to = (end.min(entry.end_sequence()) - first) as usize;
             let ranges = layout.ranges(entry.records.get() as usize);
@@ -340,6 +350,42 @@ impl<'a> Task<'a> {
         });
         live
     }
+}
+
+/// End and last timestamp of the blocks of a stream that come before all of `inputs`.
+fn before(stream: &StreamState, inputs: &[SealedSegment]) -> Option<(u64, i64)> {
+    let view = stream.view.load();
+    let is_input =
+        |run: &&Arc<Run>| inputs.iter().any(|input| Arc::ptr_eq(&input.file, &run.segment));
+    let last = view.runs().iter().take_while(|run| !is_input(run)).last()?;
+    Some((last.end_sequence(), last.last_ts()))
+}
+
+/// Refuses a block that repeats what came before: readers leave it out, and to rewrite it would
+/// make it look sound.
+fn check_follows(file: &SegmentFile, entry: &IndexEntry, before: Option<(u64, i64)>) -> Result<()> {
+    let follows = before.is_none_or(|(end, last_ts)| {
+        entry.first_sequence.get() >= end && entry.first_ts.get() >= last_ts
+    });
+    if follows {
+        return Ok(());
+    }
+    let fault = FormatError::corrupt(0, "a block that repeats what came before it");
+    Err(Error::format(&file.name, u64::from(entry.offset.get()))(fault))
+}
+
+/// Refuses a block whose timestamps break the stream's order: cut anew, some of its records would
+/// seem to repeat what came before.
+fn check_order(file: &SegmentFile, entry: &Entry, decoded: &[u8], order: Order) -> Result<()> {
+    let records = entry.header.records.get() as usize;
+    let times = decoded.as_chunks::<8>().0.get(..records).unwrap_or_default();
+    let allowed =
+        |[a, b]: &[[u8; 8]; 2]| order.allows(i64::from_le_bytes(*a), i64::from_le_bytes(*b));
+    if times.array_windows().all(allowed) {
+        return Ok(());
+    }
+    let fault = FormatError::corrupt(0, "a block whose timestamps break the stream's order");
+    Err(Error::format(&file.name, u64::from(entry.header.offset.get()))(fault))
 }
 
 /// Ranges of sequences without a hole.

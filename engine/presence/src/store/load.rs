@@ -245,7 +245,8 @@ impl Loader {
         let retained_from = order
             .iter()
             .filter_map(|&number| self.segment(number))
-            .map(|segment| segment.retained_from())
+            // No segment gives up itself, whatever its catalog says.
+            .map(|segment| segment.retained_from().min(segment.file().header.log_last.get()))
             .max()
             .unwrap_or(0);
         let given_up = |number: &u32| {

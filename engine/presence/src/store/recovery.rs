@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use presence_format::block::BlockLayout;
 use presence_format::catalog::{Catalog, StreamEntry};
 use presence_format::index::IndexEntry;
 
@@ -101,11 +102,14 @@ pub(crate) fn build(
     report: &mut RecoveryReport,
 ) -> Built {
     let catalog = merged_catalog(loader, order);
+    let schema_crc = |stream: &StreamEntry| BlockLayout::new(&stream.schema).schema_crc();
+    let schemas: BTreeMap<u32, u32> =
+        catalog.streams.iter().map(|stream| (stream.id, schema_crc(stream))).collect();
     let mut builders: BTreeMap<u32, ViewBuilder> = BTreeMap::new();
     let mut segments = Vec::new();
     let mut previous = None;
     for segment in order.iter().filter_map(|&number| loader.segment(number)) {
-        take_segment(&segment, &mut builders);
+        take_segment(&segment, &schemas, &mut builders);
         segments.push(live_segment(&segment));
         let (offset, crc) = segment.log_end();
         let log_last = segment.file().header.log_last.get();
@@ -132,7 +136,12 @@ fn live_segment(segment: &LoadedSegment<'_>) -> LiveSegment {
     LiveSegment { file: Arc::clone(segment.file()), sealed, records }
 }
 
-fn take_segment(segment: &LoadedSegment<'_>, builders: &mut BTreeMap<u32, ViewBuilder>) {
+/// `schemas` has the checksum of each stream's schema.
+fn take_segment(
+    segment: &LoadedSegment<'_>,
+    schemas: &BTreeMap<u32, u32>,
+    builders: &mut BTreeMap<u32, ViewBuilder>,
+) {
     match segment {
         LoadedSegment::Sealed(sealed) => {
             for (&id, run) in &sealed.runs {
@@ -149,7 +158,9 @@ fn take_segment(segment: &LoadedSegment<'_>, builders: &mut BTreeMap<u32, ViewBu
                         &stream.blocks,
                     )));
                 }
-                for piece in &stream.tail {
+                // A stream has one schema: frames of another one cannot be told apart into columns.
+                let known = schemas.get(&id) == Some(&stream.layout.schema_crc());
+                for piece in stream.tail.iter().filter(|_| known) {
                     builder.piece(stream, piece);
                 }
             }
@@ -164,6 +175,7 @@ fn finish_stream(
     known: &StreamTable,
     report: &mut RecoveryReport,
 ) -> Arc<StreamState> {
+    builder.take_pieces();
     let end = builder.end.unwrap_or(if retained { entry.sequence } else { 0 });
     if !retained && builder.first.is_some_and(|first| first > 0) {
         let to_sequence = builder.first.unwrap_or(0);
@@ -204,6 +216,8 @@ fn finish_stream(
 #[derive(Debug, Default)]
 struct ViewBuilder {
     runs: Vec<Arc<Run>>,
+    /// Records of frames, as found.
+    pieces: Vec<TailPart>,
     memory: Vec<TailPart>,
     gaps: Vec<Gap>,
     first: Option<u64>,
@@ -221,7 +235,6 @@ impl ViewBuilder {
             let follows = self.end.is_none_or(|end| entry.first_sequence.get() >= end)
                 && self.last_ts.is_none_or(|last| entry.first_ts.get() >= last);
             if follows {
-                self.give_up_pieces(entry);
                 let sequences = entry.first_sequence.get()..entry.end_sequence();
                 self.advance(sequences, (entry.first_ts.get(), entry.last_ts.get()));
                 kept.push(index);
@@ -234,41 +247,32 @@ impl ViewBuilder {
         }
     }
 
+    /// Keeps records that stand in frames only, until it is known which blocks follow.
     fn piece(&mut self, stream: &crate::segment::ScannedStream, piece: &Piece) {
-        let done = self.end.unwrap_or(0).saturating_sub(piece.first_sequence);
-        let done = usize::try_from(done).unwrap_or(usize::MAX);
-        let Some(records) = piece.records.checked_sub(done).filter(|records| *records > 0) else {
-            return;
-        };
-        let first_sequence = piece.first_sequence + done as u64;
-        let (block, mut writer) = TailBlock::new(&stream.layout, records, first_sequence, None);
-        for (lane, (bytes, shape)) in piece.lanes.iter().zip(stream.layout.lanes()).enumerate() {
-            let values = bytes.get(done * shape.value_bytes..).unwrap_or_default();
-            writer.put_many(lane, records, values);
+        let Piece { first_sequence, records, lanes } = piece;
+        let (block, mut writer) = TailBlock::new(&stream.layout, *records, *first_sequence, None);
+        for (lane, values) in lanes.iter().enumerate() {
+            writer.put_many(lane, *records, values);
         }
-        writer.publish(records);
-        let times = block.lane(0).as_chunks::<8>().0;
-        let ts = |word: Option<&[u8; 8]>| word.map_or(0, |word| i64::from_le_bytes(*word));
-        let bounds = (ts(times.first()), ts(times.last()));
-        self.advance(first_sequence..first_sequence + records as u64, bounds);
-        self.records_in_memory += records as u64;
-        self.memory.push(TailPart { block, skip: 0 });
+        writer.publish(*records);
+        self.pieces.push(TailPart { block, skip: 0 });
     }
 
-    /// Records in frames only of a damaged segment that has a successor: a view holds memory behind
-    /// all blocks, so they count as missing before the block `next`.
-    fn give_up_pieces(&mut self, next: &IndexEntry) {
-        let Some(first) = self.memory.first().map(TailPart::first_sequence) else { return };
-        self.memory.clear();
-        self.records_in_memory = 0;
-        self.gaps.retain(|gap| gap.from_sequence < first);
-        self.gaps.push(Gap {
-            from_sequence: first,
-            to_sequence: next.first_sequence.get(),
-            after_ts: self.runs.last().map(|run| run.last_ts()),
-            before_ts: Some(next.first_ts.get()),
-        });
-        self.end = Some(next.first_sequence.get());
+    /// Takes of the pieces what lies behind all blocks: a view holds memory there. What a block
+    /// repeats is read from it; of a damaged segment that others follow, the rest counts as missing
+    /// before the next block.
+    fn take_pieces(&mut self) {
+        for part in std::mem::take(&mut self.pieces) {
+            let part = part.after_sequence(self.end.unwrap_or(0));
+            let times = part.lane(0).as_chunks::<8>().0;
+            let ts = |word: Option<&[u8; 8]>| word.map(|word| i64::from_le_bytes(*word));
+            let (Some(first_ts), Some(last_ts)) = (ts(times.first()), ts(times.last())) else {
+                continue;
+            };
+            self.advance(part.first_sequence()..part.end_sequence(), (first_ts, last_ts));
+            self.records_in_memory += part.len() as u64;
+            self.memory.push(part);
+        }
     }
 
     fn advance(&mut self, sequences: std::ops::Range<u64>, (first_ts, last_ts): (i64, i64)) {

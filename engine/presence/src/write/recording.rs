@@ -36,14 +36,17 @@ pub(crate) struct Recording {
 }
 
 impl Recording {
-    /// A stream of which everything so far is in blocks.
+    /// A stream of which everything so far is in blocks, but for what recovery found in frames of
+    /// a damaged segment: that is in memory, and is put into blocks with what is appended.
     pub(crate) fn new(stream: &Arc<StreamState>) -> Self {
-        Self {
-            stream: Arc::clone(stream),
-            blocked: stream.logged.load(Ordering::Acquire),
-            blocked_ts: stream.last_ts(),
-            unpublished: Vec::new(),
-        }
+        let view = stream.view.load_full();
+        let logged = stream.logged.load(Ordering::Acquire);
+        let in_memory = view.frozen.first().or(view.open.as_ref()).filter(|part| part.len() > 0);
+        let (blocked, blocked_ts) = match in_memory.map(TailPart::first_sequence) {
+            Some(first) if first < logged => (first, view.runs().last().map(|run| run.last_ts())),
+            _ => (logged, stream.last_ts()),
+        };
+        Self { stream: Arc::clone(stream), blocked, blocked_ts, unpublished: Vec::new() }
     }
 
     /// Writes the records of a part in memory below sequence `end` that no block holds yet.
