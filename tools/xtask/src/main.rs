@@ -2,10 +2,12 @@
 //!
 //! # Invariants
 //! - Commands change nothing in the tree, but for `vectors` and `figures --write`, which write what
-//!   they are asked for. `test` may install tools, and says so when it does.
+//!   they are asked for, and `fuzz`, which keeps inputs that fail. `test` may install tools, and
+//!   says so when it does.
 //! - Every command is right from any working directory and ends with 0 only where all was well.
 
 mod figures;
+mod fuzz;
 mod kaitai;
 mod models;
 mod spec;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::steps::{Outcome, Step, execute, output_of};
-use crate::{Result, figures, kaitai, models, spec, steps, tidy, vectors};
+use crate::{Result, figures, fuzz, kaitai, models, spec, steps, tidy, vectors};
 
 /// All steps: cheap ones first, so that simple mistakes are told early.
 const STEPS: &[Step] = &[
@@ -25,6 +25,7 @@ const STEPS: &[Step] = &[
     Step { name: "doctest", about: "examples in the documentation", run: doc_tests },
     Step { name: "doc", about: "documentation, warnings refused", run: doc },
     Step { name: "bench", about: "every benchmark once, as a test", run: bench },
+    Step { name: "fuzz", about: "every fuzz target for a short time", run: fuzz::run },
     Step { name: "msrv", about: "the oldest supported Rust", run: msrv },
 ];
 

@@ -1,0 +1,3 @@
+//! libFuzzer on the target `block`.
+#![no_main]
+presence_fuzz::fuzz!("block");

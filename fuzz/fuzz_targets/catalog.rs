@@ -1,0 +1,3 @@
+//! libFuzzer on the target `catalog`.
+#![no_main]
+presence_fuzz::fuzz!("catalog");

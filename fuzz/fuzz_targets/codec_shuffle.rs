@@ -1,0 +1,3 @@
+//! libFuzzer on the target `codec_shuffle`.
+#![no_main]
+presence_fuzz::fuzz!("codec_shuffle");

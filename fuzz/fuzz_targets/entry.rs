@@ -1,0 +1,3 @@
+//! libFuzzer on the target `entry`.
+#![no_main]
+presence_fuzz::fuzz!("entry");

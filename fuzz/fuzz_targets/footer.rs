@@ -1,0 +1,3 @@
+//! libFuzzer on the target `footer`.
+#![no_main]
+presence_fuzz::fuzz!("footer");

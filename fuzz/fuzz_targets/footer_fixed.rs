@@ -1,0 +1,3 @@
+//! libFuzzer on the target `footer_fixed`.
+#![no_main]
+presence_fuzz::fuzz!("footer_fixed");

@@ -1,0 +1,3 @@
+//! libFuzzer on the target `frame`.
+#![no_main]
+presence_fuzz::fuzz!("frame");

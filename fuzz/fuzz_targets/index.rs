@@ -1,0 +1,3 @@
+//! libFuzzer on the target `index`.
+#![no_main]
+presence_fuzz::fuzz!("index");

@@ -1,0 +1,3 @@
+//! libFuzzer on the target `payload_checks`.
+#![no_main]
+presence_fuzz::fuzz!("payload_checks");

@@ -1,0 +1,3 @@
+//! libFuzzer on the target `schema`.
+#![no_main]
+presence_fuzz::fuzz!("schema");

@@ -1,0 +1,3 @@
+//! libFuzzer on the target `segment_header_fixed`.
+#![no_main]
+presence_fuzz::fuzz!("segment_header_fixed");
