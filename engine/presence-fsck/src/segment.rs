@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::io;
 
 use presence_format::Compression;
-use presence_format::block::BlockLayout;
 use presence_format::caps::PAYLOAD_BYTES_MAX;
 use presence_format::catalog::Catalog;
 use presence_format::entry::{Entry, EntryKind};
@@ -21,6 +20,7 @@ use crate::finding::Code;
 use crate::intervals::Interval;
 use crate::report::Level;
 use crate::seal::{self, Seal};
+use crate::streams::StreamFacts;
 use crate::torn_seal::{self, Called, Ending};
 use crate::walk::{self, Bounds, Walked};
 
@@ -296,9 +296,12 @@ impl<'a, 'b, 'c> Taker<'a, 'b, 'c> {
     }
 
     fn frame(&mut self, entry: &Entry, payload: &[u8]) -> Result<(), String> {
-        let records = self.judge.streams.take_frame(payload, self.frames_count)?;
-        if records != u64::from(entry.header.records.get()) {
-            let what = format!("a frame of {records} records says {}", entry.header.records);
+        let (records, wrong) = self.judge.streams.take_frame(payload, self.frames_count)?;
+        let stated = entry.header.records.get();
+        let differs = records != u64::from(stated);
+        let wrong =
+            wrong.or(differs.then(|| format!("a frame of {records} records says {stated}")));
+        if let Some(what) = wrong {
             let at = entry.header.offset.get();
             self.judge.findings.at(Code::StreamContradiction, self.name, at, what);
         }
@@ -322,7 +325,7 @@ impl<'a, 'b, 'c> Taker<'a, 'b, 'c> {
         let stream = self.judge.streams.get(entry.header.stream.get());
         if self.judge.level == Level::Deep
             && let Some(stream) = stream
-            && let Err(what) = content(entry, payload, &stream.layout, stream.is_strict())
+            && let Err(what) = content(entry, payload, stream)
         {
             self.judge.findings.at(Code::BlockContent, self.name, at, what);
         }
@@ -359,13 +362,9 @@ impl<'a, 'b, 'c> Taker<'a, 'b, 'c> {
 }
 
 /// Decodes a block and compares its timestamps with its header.
-fn content(
-    entry: &Entry,
-    payload: &[u8],
-    layout: &BlockLayout,
-    is_strict: bool,
-) -> Result<(), String> {
+fn content(entry: &Entry, payload: &[u8], stream: &StreamFacts) -> Result<(), String> {
     let Some(block) = entry.block else { return Ok(()) };
+    let layout = &stream.layout;
     let records = entry.header.records.get() as usize;
     let compression = Compression::from_code(block.compression).map_err(|error| error.what)?;
     let mut decoded = Vec::new();
@@ -373,22 +372,14 @@ fn content(
     decoded.try_reserve_exact(bytes).map_err(|_| format!("no memory for {bytes} bytes"))?;
     decoded.resize(bytes, 0);
     layout.decode(compression, records, payload, &mut decoded).map_err(|error| error.what)?;
-    let words = decoded.as_chunks::<8>().0.get(..records).unwrap_or_default();
-    let mut times = words.iter().map(|word| i64::from_le_bytes(*word));
-    let first = times.clone().next();
-    let last = times.clone().next_back();
+    let times = decoded.as_chunks::<8>().0.get(..records).unwrap_or_default();
+    let ts = |word: Option<&[u8; 8]>| word.map(|word| i64::from_le_bytes(*word));
+    let (first, last) = (ts(times.first()), ts(times.last()));
     if (first, last) != (Some(block.first_ts.get()), Some(block.last_ts.get())) {
         return Err(format!(
             "timestamps {first:?} to {last:?}, where the header says {} to {}",
             block.first_ts, block.last_ts
         ));
     }
-    let mut before = times.next();
-    for ts in times {
-        if before.is_some_and(|before| ts < before || (is_strict && ts == before)) {
-            return Err(format!("timestamp {ts} stands after {before:?}"));
-        }
-        before = Some(ts);
-    }
-    Ok(())
+    stream.disorder(times).map_or(Ok(()), Err)
 }

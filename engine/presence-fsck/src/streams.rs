@@ -119,7 +119,15 @@ impl Streams {
     }
 
     /// Takes a frame's payload: where its segment is read entry by entry, its records count.
-    pub(crate) fn take_frame(&mut self, payload: &[u8], counts: bool) -> Result<u64, String> {
+    ///
+    /// Returns how many records it holds, and what in it contradicts its streams; `Err` where it
+    /// cannot be read as a frame.
+    pub(crate) fn take_frame(
+        &mut self,
+        payload: &[u8],
+        counts: bool,
+    ) -> Result<(u64, Option<String>), String> {
+        let mut wrong = None;
         let mut rest = payload;
         let mut records = 0;
         let mut seen = Vec::new();
@@ -140,6 +148,9 @@ impl Streams {
             let times = words.get(..section.records as usize).unwrap_or_default();
             let ts = |word: Option<&[u8; 8]>| word.map_or(0, |word| i64::from_le_bytes(*word));
             let from = section.first_sequence;
+            if let Some(stream) = self.by_id.get(&section.stream) {
+                wrong = wrong.or(stream.disorder(times));
+            }
             self.insert(
                 section.stream,
                 Interval {
@@ -150,7 +161,7 @@ impl Streams {
                 },
             )?;
         }
-        Ok(records)
+        Ok((records, wrong))
     }
 
     /// The streams as a catalog written now would tell of them.
@@ -194,8 +205,19 @@ impl Streams {
 }
 
 impl StreamFacts {
-    pub(crate) fn is_strict(&self) -> bool {
+    fn is_strict(&self) -> bool {
         self.entry.schema.order() == Order::StrictlyIncreasing
+    }
+
+    /// What in these timestamps breaks the stream's order.
+    pub(crate) fn disorder(&self, times: &[[u8; 8]]) -> Option<String> {
+        let is_strict = self.is_strict();
+        let mut pairs = times.windows(2).filter_map(|pair| match pair {
+            [a, b] => Some((i64::from_le_bytes(*a), i64::from_le_bytes(*b))),
+            _ => None,
+        });
+        let (before, ts) = pairs.find(|(a, b)| b < a || (is_strict && a == b))?;
+        Some(format!("timestamp {ts} of stream {:?} stands after {before}", self.entry.name))
     }
 
     fn lost(&self, is_whole: bool, to_end: bool) -> Vec<Lost> {

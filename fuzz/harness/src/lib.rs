@@ -20,6 +20,7 @@ mod directory;
 mod entries;
 mod fix;
 mod input;
+mod judged;
 mod mini_block;
 mod model;
 mod mutate;
@@ -60,7 +61,10 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("open_fixed", opened::open_fixed),
     ("open_directory_fixed", directory::open_directory_fixed),
     ("ops_vs_model", ops::ops_vs_model),
-    // fsck and salvage go here, one line each: ("fsck", ..), ("fsck_fixed", ..), ("salvage", ..).
+    ("fsck", judged::fsck),
+    ("fsck_fixed", judged::fsck_fixed),
+    ("salvage", judged::salvage),
+    ("salvage_fixed", judged::salvage_fixed),
 ];
 
 /// The target with this name.

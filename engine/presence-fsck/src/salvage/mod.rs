@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Arc;
 
 use presence::device::{Device, LOCK_NAME, RealDevice};
 use presence::{Database, DatabaseId, Schema};
@@ -28,7 +29,7 @@ use serde::Serialize;
 use crate::bytes::Bytes;
 use crate::intervals::{Interval, Intervals};
 use crate::report::{Level, Lost, Report};
-use crate::{Options, Progress, check};
+use crate::{Options, Progress, check, check_device};
 use copy::Copy;
 use hunt::Found;
 use units::{Rank, Timeline, Unit};
@@ -185,10 +186,38 @@ pub fn salvage(
         .prefix(".salvage-")
         .tempdir_in(parent)
         .map_err(Error::write(parent))?;
-    let mut salvaged = survey.copy(&device, place.path(), is_alone, progress)?;
+    let copy = RealDevice::open(place.path()).map_err(Error::write(place.path()))?;
+    let mut salvaged = survey.copy(&device, Arc::new(copy), is_alone, progress)?;
     salvaged.source = path.display().to_string();
     finish(place, out, parent, &salvaged)?;
     Ok(salvaged)
+}
+
+/// As [`salvage`], from the directory behind one device to the empty one behind another. The copy
+/// is there at once, and stays where an error ends it.
+///
+/// # Errors
+/// [`Error`].
+pub fn salvage_device(
+    device: &dyn Device,
+    out: Arc<dyn Device>,
+    progress: &mut dyn FnMut(Progress) -> bool,
+) -> Result<Salvaged, Error> {
+    let survey = Survey::new(device, None, progress)?;
+    let mut salvaged = survey.copy(device, Arc::clone(&out), false, progress)?;
+    salvaged.source = device.describe();
+    judge(check_device(&*out, &Options::at(Level::Deep), &mut |_| true))?;
+    Ok(salvaged)
+}
+
+/// The copy must be sound.
+fn judge(judged: Result<Report, crate::Error>) -> Result<(), Error> {
+    let what = match judged {
+        Ok(report) if report.is_sound() => return Ok(()),
+        Ok(Report { findings, .. }) => findings.first().map(|finding| finding.what.clone()),
+        Err(error) => Some(error.to_string()),
+    };
+    Err(Error::Unsound { what: what.unwrap_or_default() })
 }
 
 /// Judges the copy, leaves the report in it, and gives it its name.
@@ -198,15 +227,7 @@ fn finish(
     parent: &Path,
     salvaged: &Salvaged,
 ) -> Result<(), Error> {
-    let judged = check(place.path(), &Options::at(Level::Deep), &mut |_| true);
-    let unsound = match judged {
-        Ok(report) if report.is_sound() => None,
-        Ok(Report { findings, .. }) => findings.first().map(|finding| finding.what.clone()),
-        Err(error) => Some(error.to_string()),
-    };
-    if let Some(what) = unsound {
-        return Err(Error::Unsound { what });
-    }
+    judge(check(place.path(), &Options::at(Level::Deep), &mut |_| true))?;
     let file = place.path().join(REPORT_NAME);
     let json = serde_json::to_vec_pretty(salvaged).map_err(io::Error::other);
     let written = json.and_then(|json| {
@@ -377,7 +398,7 @@ impl Survey {
     fn copy(
         mut self,
         device: &dyn Device,
-        place: &Path,
+        out: Arc<dyn Device>,
         is_alone: bool,
         progress: &mut dyn FnMut(Progress) -> bool,
     ) -> Result<Salvaged, Error> {
@@ -394,7 +415,7 @@ impl Survey {
         let mut source = Source { device, files: &files, open: None, sizes: &sizes };
         let mut units = std::mem::take(&mut self.blocks);
         self.add_frames(&mut source, &mut units)?;
-        let db = Database::create(place, writing_options())?;
+        let db = Database::create_on(out, writing_options())?;
         let all = units.iter().map(|unit| u64::from(unit.records)).sum::<u64>();
         let mut done = 0;
         let mut sorted = units::sorted(units);
@@ -477,6 +498,7 @@ fn interval(unit: &Unit) -> Interval {
 
 fn writing_options() -> presence::Options {
     let mut options = presence::Options::default();
+    options.background = false;
     // Nothing is read from the copy while it is written.
     options.cache_bytes = 1 << 20;
     options
