@@ -16,6 +16,7 @@ mod concurrent;
 mod copied_alone;
 mod crash;
 mod damage;
+mod errors;
 mod faults;
 mod kills;
 mod model;

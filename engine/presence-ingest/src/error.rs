@@ -82,3 +82,97 @@ impl std::fmt::Display for LineSuffix {
 
 /// Shorthand used through this crate.
 pub type Result<T, E = IngestError> = std::result::Result<T, E>;
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Cursor, Read};
+
+    use super::*;
+    use crate::{Format, Import, Options, Source};
+
+    /// The kind after `kind`: a new kind does not compile until it is put in line.
+    fn next(kind: IngestErrorKind) -> Option<IngestErrorKind> {
+        use IngestErrorKind::*;
+        match kind {
+            Io => Some(UnknownFormat),
+            UnknownFormat => Some(Header),
+            Header => Some(NoTimeColumn),
+            NoTimeColumn => Some(NoTimeUnit),
+            NoTimeUnit => Some(Malformed),
+            Malformed => Some(Unsupported),
+            Unsupported => Some(Options),
+            Options => Some(Changed),
+            Changed => None,
+        }
+    }
+
+    fn import(source: Source, options: Options) -> IngestError {
+        let mut import = match Import::open(source, options) {
+            Err(error) => return error,
+            Ok(import) => import,
+        };
+        loop {
+            match import.next_batch() {
+                Ok(batch) => assert!(batch.is_some(), "nothing is wrong with it"),
+                Err(error) => return error,
+            }
+        }
+    }
+
+    /// A file that is written anew between its two readings.
+    fn changed() -> IngestError {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "t_us,x\n1,2\n3,4\n").unwrap();
+        let mut import = Import::open(Source::path(file.path()), Options::default()).unwrap();
+        std::fs::write(file.path(), "t_us,x\n9,2\n3,4\n").unwrap();
+        import.next_batch().unwrap_err()
+    }
+
+    struct Unplugged;
+
+    impl Read for Unplugged {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::Error::other("unplugged"))
+        }
+    }
+
+    /// An error of `kind`, and a word that its message must have.
+    fn provoke(kind: IngestErrorKind) -> (IngestError, &'static str) {
+        let text =
+            |text: &'static str, options| import(Source::reader("test", text.as_bytes()), options);
+        let auto = Options::default;
+        match kind {
+            IngestErrorKind::Io => {
+                let input = Cursor::new(b"t_us,x\n1,2\n".to_vec()).chain(Unplugged);
+                (import(Source::reader("test", input), auto()), "unplugged")
+            }
+            IngestErrorKind::UnknownFormat => (text("1,2,3\n", auto()), "header"),
+            IngestErrorKind::Header => {
+                (text("", Options { format: Some(Format::Csv), ..auto() }), "header")
+            }
+            IngestErrorKind::NoTimeColumn => (text("a,b\n1,2\n", auto()), "\"a\", \"b\""),
+            IngestErrorKind::NoTimeUnit => (text("time,x\n1,2\n", auto()), "unit"),
+            IngestErrorKind::Malformed => {
+                let strict = Options { strict: true, ..auto() };
+                (text("t_us,x\n1,2\n2,3\nx,4\n", strict), "test:4")
+            }
+            IngestErrorKind::Unsupported => (text("time,b\n0.5,x\n", auto()), "no column"),
+            IngestErrorKind::Options => {
+                (text("t_us,x\n1,2\n", Options { delimiter: Some(b'\n'), ..auto() }), "delimiter")
+            }
+            IngestErrorKind::Changed => (changed(), "changed"),
+        }
+    }
+
+    #[test]
+    fn every_kind_is_provoked_and_names_input_and_fault() {
+        let mut kind = Some(IngestErrorKind::Io);
+        while let Some(now) = kind {
+            let (error, word) = provoke(now);
+            assert_eq!(error.kind, now, "{error}");
+            assert!(error.to_string().contains(word), "{now:?}: no {word:?} in {error}");
+            assert!(error.to_string().starts_with(&error.file), "{error}");
+            kind = next(now);
+        }
+    }
+}

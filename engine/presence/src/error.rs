@@ -236,3 +236,31 @@ impl Error {
         matches!(self, Self::Corrupt { .. } | Self::Gap(_))
     }
 }
+
+/// Names every variant once: one that is left out does not compile, and one that is named and that
+/// no test provokes fails the tests.
+#[cfg(any(test, feature = "simulation"))]
+macro_rules! variants {
+    ($($name:ident),* $(,)?) => {
+        impl Error {
+            /// The names of all variants.
+            #[doc(hidden)]
+            pub const VARIANTS: &[&str] = &[$(stringify!($name)),*];
+
+            /// The variant's name.
+            #[doc(hidden)]
+            pub const fn variant(&self) -> &'static str {
+                match self {
+                    $(Self::$name { .. } => stringify!($name),)*
+                }
+            }
+        }
+    };
+}
+
+#[cfg(any(test, feature = "simulation"))]
+variants! {
+    Io, Corrupt, Gap, Incompatible, NotADatabase, AlreadyExists, Locked, NetworkFileSystem, ReadOnly,
+    Poisoned, Closed, Forked, NoSuchStream, StreamExists, StreamFinished, WriterTaken,
+    TooManyStreams, TimeOrder, SchemaMismatch, Batch, Invalid, ReversedRange,
+}

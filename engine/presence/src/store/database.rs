@@ -434,6 +434,10 @@ fn open_device(path: &Path) -> Result<RealDevice> {
 fn refuse_network(device: &RealDevice, options: &Options) -> Result<()> {
     let path = device.describe();
     let network = device.is_network_fs().map_err(Error::io("look at", &path))?;
+    check_network(network, path, options)
+}
+
+fn check_network(network: bool, path: String, options: &Options) -> Result<()> {
     if network && !options.allow_network_fs {
         return Err(Error::NetworkFileSystem { path });
     }
@@ -458,5 +462,22 @@ fn not_a_database(device: &dyn Device) -> Error {
     Error::NotADatabase {
         path: device.describe(),
         what: "it holds no segment (seg-*.presence)".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_share_is_refused_unless_asked_for() {
+        let mut options = Options::default();
+        let refused = check_network(true, "/share".to_owned(), &options).unwrap_err();
+        assert_eq!(refused.variant(), "NetworkFileSystem");
+        let text = refused.to_string();
+        assert!(text.contains("/share") && text.contains("`allow_network_fs`"), "{text}");
+        assert!(check_network(false, "/disk".to_owned(), &options).is_ok());
+        options.allow_network_fs = true;
+        assert!(check_network(true, "/share".to_owned(), &options).is_ok());
     }
 }
