@@ -260,7 +260,7 @@ macro_rules! variants {
 
 #[cfg(any(test, feature = "simulation"))]
 variants! {
-    Io, Corrupt, Gap, Incompatible, NotADatabase, AlreadyExists, Locked, NetworkFileSystem, ReadOnly,
-    Poisoned, Closed, Forked, NoSuchStream, StreamExists, StreamFinished, WriterTaken,
+    Io, Corrupt, Gap, Incompatible, NotADatabase, AlreadyExists, Locked, NetworkFileSystem,
+    ReadOnly, Poisoned, Closed, Forked, NoSuchStream, StreamExists, StreamFinished, WriterTaken,
     TooManyStreams, TimeOrder, SchemaMismatch, Batch, Invalid, ReversedRange,
 }

@@ -87,7 +87,7 @@ pub(crate) fn move_entries(golden: &Golden) {
             let (done, bytes) = moves[index].clone();
             golden.damaged(name, done, bytes)
         });
-        figure("blocks moved, repeated or lost", moves.len() as u64);
+        figure("blocks moved or lost", moves.len() as u64);
     }
 }
 
@@ -107,7 +107,7 @@ pub(crate) fn misdirect(golden: &Golden, others: &Files, whose: &str) {
         }
     }
     check_all(golden, cases.len(), |index| cases[index].clone());
-    figure("blocks moved, repeated or lost", cases.len() as u64);
+    figure("blocks moved or lost", cases.len() as u64);
 }
 
 /// Where the entries of a segment lie, without its index and what lies within others.

@@ -86,7 +86,7 @@ fn files_of_other_databases_and_older_versions() {
     }
     println!("{} swapped, missing and older files", cases.len());
     check_all(&golden, cases.len(), |index| cases[index].clone());
-    figure("files swapped, lost or older", cases.len() as u64);
+    figure("files swapped or older", cases.len() as u64);
 }
 
 /// The golden vectors of the format: each one segment, read alone.

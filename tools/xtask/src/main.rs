@@ -6,12 +6,14 @@
 //!   says so when it does.
 //! - Every command is right from any working directory and ends with 0 only where all was well.
 
+mod coverage;
 mod figures;
 mod fuzz;
 mod kaitai;
 mod models;
 mod spec;
 mod steps;
+mod supply;
 mod test;
 mod tidy;
 mod torture;
@@ -38,6 +40,8 @@ enum Command {
     Test(test::Options),
     /// Run the randomised tests with fresh seeds and growing numbers until the time is over.
     Torture(torture::Options),
+    /// Measure which lines of format, recovery and fsck are run by tests.
+    Coverage(coverage::Options),
     /// Print what the last run counted, or write it into a document.
     Figures(figures::Options),
     /// Check the style rules that can be checked without compiling.
@@ -52,6 +56,7 @@ fn main() -> ExitCode {
     let outcome = root().and_then(|root| match Arguments::parse().command {
         Command::Test(options) => test::run(&root, &options),
         Command::Torture(options) => torture::run(&root, &options),
+        Command::Coverage(options) => coverage::run(&root, &options),
         Command::Figures(options) => figures::run(&root, &options),
         Command::Tidy => tidy::run(&root),
         Command::Spec => spec::run(&root),

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::steps::{Outcome, Step, execute, output_of};
-use crate::{Result, figures, fuzz, kaitai, models, spec, steps, tidy, vectors};
+use crate::{Result, figures, fuzz, kaitai, models, spec, steps, supply, tidy, vectors};
 
 /// All steps: cheap ones first, so that simple mistakes are told early.
 const STEPS: &[Step] = &[
@@ -19,6 +19,7 @@ const STEPS: &[Step] = &[
     Step { name: "spec", about: "the format's text and code agree", run: spec_step },
     Step { name: "vectors", about: "golden vectors are as generated", run: vectors_step },
     Step { name: "kaitai", about: "a second reader reads every vector", run: kaitai::run },
+    Step { name: "supply", about: "licences and sources of dependencies", run: supply::run },
     Step { name: "clippy", about: "lints, warnings refused", run: clippy },
     Step { name: "test", about: "unit and integration tests", run: tests },
     Step { name: "models", about: "every interleaving of what threads share", run: models::run },
