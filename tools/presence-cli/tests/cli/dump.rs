@@ -176,6 +176,14 @@ fn entries_behind_a_lost_header_and_a_lost_catalog_are_found() {
 }
 
 #[test]
+fn the_last_word_on_a_stream_is_shown() {
+    let shown = dump(&vector("compacted"), "--json").code(0).json();
+    assert_eq!(shown["streams"][0]["sequence"], 12);
+    assert_eq!(shown["streams"][0]["last_ts"], shown["entries"][1]["last_ts"]);
+    assert_eq!(shown["index"]["streams"][1]["blocks"][0]["records"], 4);
+}
+
+#[test]
 fn names_from_a_file_are_escaped() {
     // A sound file cannot hold a control character in a name, but text that turns round.
     let text = dump(&vector("unicode-names"), "").code(0).out;

@@ -193,9 +193,13 @@ impl<'a> Walk<'a> {
         Ok(match entry.kind {
             EntryKind::Block => self.streams.fits(entry).map(|()| Contents::Plain),
             EntryKind::Frame => sections(payload, &self.streams).map(Contents::Sections),
-            EntryKind::Index => Index::decode(payload, entry.header.offset.get())
-                .map(|index| Contents::Index(index.streams.iter().map(|s| s.entries.len()).sum()))
-                .map_err(|error| error.what),
+            EntryKind::Index => {
+                let index = Index::decode(payload, entry.header.offset.get());
+                index.map_err(|error| error.what).and_then(|index| {
+                    let blocks = index.streams.iter().map(|blocks| blocks.entries.len()).sum();
+                    self.streams.learn(index.catalog).map(|()| Contents::Index(blocks))
+                })
+            }
             EntryKind::Catalog => {
                 Catalog::decode(payload).map_err(|error| error.what).and_then(|catalog| {
                     let streams = catalog.streams.len();
