@@ -229,6 +229,27 @@ fn a_sparse_giant_is_looked_at_as_far_as_a_segment_goes() {
 }
 
 #[test]
+fn entries_that_overlap_are_not_checked_for_ever() {
+    use presence_format::entry::{EntryBuilder, EntryKind, Place as At};
+    use presence_format::segment::{DatabaseId, SegmentHeader};
+    // A sound header at every place where one can be, each of them with a payload that is not.
+    let header = SegmentHeader::first(DatabaseId([7; 16]), 1, 0);
+    let at = At { database: DatabaseId([7; 16]).short(), segment: 1 };
+    let mut bytes = header.encode().to_vec();
+    while bytes.len() < 4 << 20 {
+        let mut builder = EntryBuilder::new(at, bytes.len() as u32, 1, 0);
+        builder.header.payload_bytes = (64 << 10).into();
+        let (header, len, _) = builder.finish(EntryKind::Frame);
+        bytes.extend_from_slice(&header[..len]);
+    }
+    let place = Place::new();
+    std::fs::write(place.path("overlaps"), &bytes).unwrap();
+    let ran = dump(&place.path("overlaps"), "").code(4);
+    assert!(ran.out.contains("not checked: too many entries that overlap"));
+    assert!(ran.out.contains("65,534 entries"), "{}", &ran.out[ran.out.len() - 300..]);
+}
+
+#[test]
 fn usage_is_sixteen() {
     let path = vector("lz4");
     for words in ["--block x", "--block 1 --entry 2", "--hex", "--at 12z", "--frobnicate"] {
