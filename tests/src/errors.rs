@@ -253,6 +253,13 @@ fn wrong_call(variant: &str) -> Told {
     }
 }
 
+fn interrupted() -> Told {
+    let db = Database::open_read_only_on(Arc::new(filled()), small()).unwrap();
+    let out: Arc<dyn Device> = Arc::new(MemoryDevice::new());
+    let ended = db.backup_on(&out, |_, _| false);
+    told(ended.unwrap_err(), &["the backup", "interrupted"])
+}
+
 /// The error that a variant stands for; `None` where another test has to do it.
 fn provoke(variant: &str) -> Option<Told> {
     Some(match variant {
@@ -275,6 +282,7 @@ fn provoke(variant: &str) -> Option<Told> {
         "Poisoned" => poisoned(),
         "Closed" => closed(),
         "TooManyStreams" => too_many_streams(),
+        "Interrupted" => interrupted(),
         "ReadOnly" | "NoSuchStream" | "StreamExists" | "StreamFinished" | "WriterTaken"
         | "TimeOrder" | "SchemaMismatch" | "Batch" | "Invalid" | "ReversedRange" => {
             wrong_call(variant)

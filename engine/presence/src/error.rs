@@ -262,5 +262,5 @@ macro_rules! variants {
 variants! {
     Io, Corrupt, Gap, Incompatible, NotADatabase, AlreadyExists, Locked, NetworkFileSystem,
     ReadOnly, Poisoned, Closed, Forked, NoSuchStream, StreamExists, StreamFinished, WriterTaken,
-    TooManyStreams, TimeOrder, SchemaMismatch, Batch, Invalid, ReversedRange,
+    TooManyStreams, TimeOrder, SchemaMismatch, Batch, Invalid, ReversedRange, Interrupted,
 }
