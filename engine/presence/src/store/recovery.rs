@@ -264,11 +264,15 @@ impl ViewBuilder {
     fn take_pieces(&mut self) {
         for part in std::mem::take(&mut self.pieces) {
             let part = part.after_sequence(self.end.unwrap_or(0));
-            let times = part.lane(0).as_chunks::<8>().0;
-            let ts = |word: Option<&[u8; 8]>| word.map(|word| i64::from_le_bytes(*word));
-            let (Some(first_ts), Some(last_ts)) = (ts(times.first()), ts(times.last())) else {
+            let words = part.lane(0).as_chunks::<8>().0;
+            let times: Vec<i64> = words.iter().map(|word| i64::from_le_bytes(*word)).collect();
+            let (Some(&first_ts), Some(&last_ts)) = (times.first(), times.last()) else {
                 continue;
             };
+            // As for blocks: what goes back in time tells of a hostile or foreign file.
+            if !times.is_sorted() || self.last_ts.is_some_and(|last| first_ts < last) {
+                continue;
+            }
             self.advance(part.first_sequence()..part.end_sequence(), (first_ts, last_ts));
             self.records_in_memory += part.len() as u64;
             self.memory.push(part);
