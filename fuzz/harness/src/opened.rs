@@ -247,14 +247,12 @@ fn write_on(db: Database, device: &MemoryDevice) {
         same_holdings(&db, &held, &format!("compaction after {found:?}"));
     }
     db.close().unwrap();
-    // Of several databases in one directory the one with the most segments counts, and compaction
-    // has fewer.
-    if found.damage.iter().any(|damage| damage.what.contains("another database")) {
-        return;
-    }
     let again = Database::open_read_only_on(Arc::new(device.clone()), options()).unwrap();
     check_database(&again);
-    same_holdings(&again, &held, &format!("closing after {found:?}"));
+    // Segments that contradict each other may be judged otherwise once there are more of them.
+    if found.damage.is_empty() {
+        same_holdings(&again, &held, &format!("closing after {found:?}"));
+    }
 }
 
 /// Appends one record behind the last; its timestamp, where that could be.
