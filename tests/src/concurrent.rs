@@ -147,3 +147,49 @@ impl Drop for StopOnPanic<'_> {
         }
     }
 }
+
+/// A close while a compaction runs: the compaction stops, the close waits for it, and everything
+/// is as it was.
+#[test]
+fn a_close_ends_a_running_compaction() {
+    let directory = tempfile::tempdir().unwrap();
+    let db = Database::create(directory.path(), options()).unwrap();
+    let stream = db.create_stream("numbers 0", number_schema(0)).unwrap();
+    let mut writer = stream.writer::<i64>().unwrap();
+    for sequence in 0..20_000 {
+        writer.append(number_ts(sequence), number_at(0, sequence)).unwrap();
+    }
+    db.flush(Level::Disk).unwrap();
+    let (started, has_started) = std::sync::mpsc::channel();
+    let compacted = std::thread::scope(|scope| {
+        let compacting = db.clone();
+        let compaction = scope.spawn(move || {
+            let mut sequence = 20_000;
+            compacting.compact(|_, _| {
+                let _ = started.send(());
+                // Until the close is on its way.
+                while writer.append(number_ts(sequence), number_at(0, sequence)).is_ok() {
+                    sequence += 1;
+                    std::thread::yield_now();
+                }
+                true
+            })
+        });
+        has_started.recv().unwrap();
+        db.close().unwrap();
+        let left = std::fs::read_dir(directory.path()).unwrap();
+        let left = left.filter(|entry| {
+            entry
+                .as_ref()
+                .is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with(".tmp"))
+        });
+        assert_eq!(left.count(), 0, "the close did not wait");
+        compaction.join().unwrap()
+    });
+    assert!(matches!(compacted, Err(presence::Error::Closed)), "{compacted:?}");
+    drop(stream);
+    let db = Database::open(directory.path(), options()).unwrap();
+    assert!(db.report().is_clean(), "{:?}", db.report());
+    let found = check_numbers(&db.stream("numbers 0").unwrap(), 0).unwrap();
+    assert!(found.is_some_and(|found| found.first == 0 && found.end >= 20_000));
+}

@@ -15,14 +15,7 @@ use std::ptr::NonNull;
 use presence_format::block::{BlockLayout, LANE_ALIGN};
 
 use crate::shim::atomic::{AtomicUsize, Ordering};
-use crate::shim::{Arc, Mutex, RaceDetector, lock};
-
-/// The order in which a length is published: what was written before it is seen with it.
-#[cfg(not(presence_plant = "relaxed_publish"))]
-const PUBLISH: Ordering = Ordering::Release;
-/// A planted fault: the model must find it.
-#[cfg(presence_plant = "relaxed_publish")]
-const PUBLISH: Ordering = Ordering::Relaxed;
+use crate::shim::{Arc, Mutex, RaceDetector, lock, planted};
 
 /// Initialised memory that starts at a multiple of [`LANE_ALIGN`].
 struct Buffer {
@@ -291,7 +284,9 @@ impl TailWriter {
     #[inline]
     pub(crate) fn publish(&mut self, records: usize) {
         self.len = (self.len + records).min(self.capacity);
-        self.block.published.store(self.len, PUBLISH);
+        // What was written before is seen with the length.
+        let order = if planted("relaxed_publish") { Ordering::Relaxed } else { Ordering::Release };
+        self.block.published.store(self.len, order);
     }
 
     /// A copy of `block` with room for at least `capacity` records, and the copy's writer. Readers
@@ -360,13 +355,14 @@ mod tests {
 #[cfg(loom)]
 mod models {
     use super::*;
+    use crate::shim::explore;
     use presence_format::{DType, Schema};
 
     /// One writer and two readers: whatever the order, a reader sees whole records, as many as the
     /// length it loaded says.
     #[test]
     fn published_records_are_whole() {
-        loom::model(|| {
+        explore(3, || {
             let layout = Arc::new(BlockLayout::new(&Schema::single(DType::U8, &[]).unwrap()));
             let (block, mut writer) = TailBlock::new(&layout, 3, 0, None);
             let read = |block: &TailBlock| {

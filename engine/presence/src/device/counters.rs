@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::shim::atomic::{AtomicU64, Ordering};
-use crate::shim::{Arc, Mutex, lock};
+use crate::shim::Arc;
+use crate::shim::plain::{AtomicU64, Mutex, Ordering, lock};
 
 /// The counts of one file name, or of all together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -359,7 +359,7 @@ impl DeviceFile for FaultFile {
 mod tests {
     use super::*;
     use crate::device::{MemoryDevice, SimDevice, Survivors, conformance};
-    use crate::shim::thread;
+    use std::thread;
 
     fn fresh() -> (MemoryDevice, FaultDevice) {
         let memory = MemoryDevice::new();

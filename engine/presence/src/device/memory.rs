@@ -17,8 +17,8 @@ use super::counters::{Cells, Counters};
 use super::{
     Device, DeviceFile, Entry, LOCK_NAME, LockError, LockGuard, Mapping, check_name, unix_us,
 };
-use crate::shim::atomic::{AtomicU64, Ordering};
-use crate::shim::{Arc, Mutex, MutexGuard, lock};
+use crate::shim::Arc;
+use crate::shim::plain::{AtomicU64, Mutex, MutexGuard, Ordering, lock};
 
 /// A number for a file's bytes that a rename does not change.
 pub(super) type FileId = u64;

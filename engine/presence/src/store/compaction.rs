@@ -240,6 +240,7 @@ impl<'a> Task<'a> {
             let Some(writer) = outputs.last_mut() else { continue };
             let mut lanes = Vec::new();
             while let Some(block) = plan.next_if(|block| block.part == part) {
+                self.core.gate.check_appendable()?;
                 let Some(state) = self.streams.get(&block.stream) else { continue };
                 self.collect(block, state, &mut lanes)?;
                 let slices: Vec<&[u8]> = lanes.iter().map(Vec::as_slice).collect();

@@ -2,13 +2,13 @@
 //!
 //! # Invariants
 //! - Streams are found without a lock: the table is replaced whole.
-//! - The first failure of a write or sync is kept, and every later write is refused with it.
-//! - A handle made before a fork refuses to write in the child.
+//! - A failure of a write or sync closes the [`Gate`], and wakes everyone who waits.
 
 use std::collections::{BTreeMap, HashMap};
 
 use presence_format::segment::DatabaseId;
 
+use super::gate::Gate;
 use super::report::RecoveryReport;
 use super::stream_state::StreamState;
 use crate::device::Device;
@@ -16,8 +16,7 @@ use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::read::cache::PageCache;
 use crate::segment::SegmentFile;
-use crate::shim::atomic::{AtomicBool, Ordering};
-use crate::shim::{Arc, Mutex, OnceLock, Swap};
+use crate::shim::{Arc, Mutex, Swap};
 use crate::write::log::Log;
 
 /// The streams, by id and by name.
@@ -75,12 +74,7 @@ pub(crate) struct Core {
     pub(crate) log: Option<Log>,
     /// One compaction, retention or refresh at a time.
     pub(crate) maintenance: Mutex<Option<super::load::Loader>>,
-    pub(crate) closed: AtomicBool,
-    failure: OnceLock<Error>,
-    failed: AtomicBool,
-    /// Nothing is appended any more: a write failed, or the database is being closed.
-    halted: AtomicBool,
-    owner: u32,
+    pub(crate) gate: Gate,
 }
 
 impl Core {
@@ -106,11 +100,7 @@ impl Core {
             report,
             log,
             maintenance: Mutex::new(loader),
-            closed: AtomicBool::new(false),
-            failure: OnceLock::new(),
-            failed: AtomicBool::new(false),
-            halted: AtomicBool::new(false),
-            owner: std::process::id(),
+            gate: Gate::new(),
         }
     }
 
@@ -120,55 +110,17 @@ impl Core {
         self.log.as_ref().ok_or(Error::ReadOnly)
     }
 
-    /// Refuses after a failure, a close, or a fork.
+    /// See [`Gate::check_writable`].
     pub(crate) fn check_writable(&self) -> Result<()> {
-        if self.failed.load(Ordering::Acquire) {
-            let first = self.failure.get().cloned().unwrap_or(Error::Closed);
-            return Err(Error::Poisoned { first: Box::new(first) });
-        }
-        if self.closed.load(Ordering::Acquire) {
-            return Err(Error::Closed);
-        }
-        self.check_process()
-    }
-
-    /// Refuses in a process that is not the one that opened the database.
-    pub(crate) fn check_process(&self) -> Result<()> {
-        if std::process::id() == self.owner {
-            Ok(())
-        } else {
-            Err(Error::Forked { owner: self.owner })
-        }
-    }
-
-    /// As [`Core::check_writable`], and refuses while the database is being closed.
-    pub(crate) fn check_appendable(&self) -> Result<()> {
-        // Looked at first: a failure halts after it was noted, so it is told below as what it is.
-        let halted = self.halted.load(Ordering::Acquire);
-        self.check_writable()?;
-        if halted { Err(Error::Closed) } else { Ok(()) }
-    }
-
-    /// Whether nothing is appended any more. Relaxed: for the path of every append.
-    #[inline]
-    pub(crate) fn is_halted(&self) -> bool {
-        self.halted.load(Ordering::Relaxed)
-    }
-
-    /// From now on nothing is appended.
-    pub(crate) fn halt(&self) {
-        self.halted.store(true, Ordering::Release);
+        self.gate.check_writable()
     }
 
     /// Keeps the first failure of a write or sync, for every later call, and hands it on.
     pub(crate) fn poison(&self, error: Error) -> Error {
-        if !matches!(error, Error::Poisoned { .. } | Error::Closed | Error::Forked { .. }) {
-            self.failure.get_or_init(|| error.clone());
-            self.failed.store(true, Ordering::Release);
-            self.halt();
-            if let Some(log) = &self.log {
-                log.wake_all();
-            }
+        if self.gate.fail(&error)
+            && let Some(log) = &self.log
+        {
+            log.wake_all();
         }
         error
     }

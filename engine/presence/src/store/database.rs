@@ -24,8 +24,7 @@ use crate::options::{Level, Options, Watermark};
 use crate::read::stream::Stream;
 use crate::read::view::StreamView;
 use crate::segment::{SegmentWriter, segment_number};
-use crate::shim::atomic::Ordering;
-use crate::shim::{Arc, Mutex, lock, thread};
+use crate::shim::{Arc, Mutex, lock, planted, thread};
 use crate::write::background;
 use crate::write::log::{Log, LogStart};
 use crate::write::recording::catalog_entry;
@@ -40,7 +39,7 @@ pub(crate) struct Handle {
 impl Handle {
     fn stop_threads(&self) {
         if let Some(log) = &self.core.log {
-            background::stop(log);
+            log.handover.stop();
         }
         for thread in std::mem::take(&mut *lock(&self.threads)) {
             // A thread that panicked has nothing to tell that the poison flag does not.
@@ -51,7 +50,7 @@ impl Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        if self.core.check_process().is_err() {
+        if self.core.gate.check_process().is_err() {
             // The threads are the parent's: there is nothing to join in this process.
             std::mem::take(&mut *lock(&self.threads)).into_iter().for_each(std::mem::forget);
             return;
@@ -341,23 +340,30 @@ impl Database {
 
     /// Flushes to disk, seals, ends the threads and gives up the lock. Other handles can still
     /// read what they hold; appending fails from now on. Whether a record that another thread
-    /// appends at this moment is in, only its reading tells.
+    /// appends at this moment is in, only its reading tells. A compaction that is running stops
+    /// with [`Error::Closed`], and is waited for; so its `progress` must not call this.
     ///
     /// # Errors
     /// The failure of the flush or seal. The database opens again in any case, and its report
     /// tells what was kept.
     pub fn close(self) -> Result<()> {
         let core = self.core();
-        core.check_process()?;
+        core.gate.check_process()?;
         self.handle.stop_threads();
         let Some(log) = &core.log else { return Ok(()) };
-        core.halt();
-        let done = if core.closed.load(Ordering::Acquire) {
+        if !planted("close_without_halt") {
+            core.gate.halt();
+        }
+        // A block frozen from now on may be written by nobody: who waits for room is told.
+        log.wake_all();
+        // A compaction or retention ends first: without the lock, the files are another writer's.
+        let _maintenance = lock(&core.maintenance);
+        let done = if core.gate.is_closed() {
             Ok(())
         } else {
             log.flush(core, Level::Disk).and_then(|_| log.seal(core))
         };
-        core.closed.store(true, Ordering::Release);
+        core.gate.close();
         log.release();
         done
     }

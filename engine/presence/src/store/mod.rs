@@ -8,8 +8,11 @@ pub(crate) mod backup;
 pub(crate) mod compaction;
 pub(crate) mod core;
 pub(crate) mod database;
+pub(crate) mod gate;
 pub(crate) mod live;
 pub(crate) mod load;
+#[cfg(all(test, loom))]
+mod models;
 pub(crate) mod recovery;
 pub(crate) mod report;
 pub(crate) mod retention;

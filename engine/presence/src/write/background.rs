@@ -6,9 +6,9 @@
 
 use std::time::Instant;
 
-use crate::shim::atomic::Ordering;
-use crate::shim::{Arc, PoisonError, lock, thread};
+use crate::shim::{Arc, thread};
 use crate::store::core::Core;
+use crate::write::handover::Wake;
 use crate::write::log::Log;
 
 /// Starts the threads of a writer.
@@ -24,34 +24,17 @@ pub(crate) fn start(core: &Arc<Core>) -> std::io::Result<Vec<thread::JoinHandle<
     Ok(vec![spawn("presence-log", write_loop)?, spawn("presence-sync", sync_loop)?])
 }
 
-/// Tells the threads to end.
-pub(crate) fn stop(log: &Log) {
-    lock(&log.signal).stop = true;
-    log.wake_all();
-}
-
 /// Writes frozen blocks as they come, and flushes at every interval.
 fn write_loop(core: &Core, log: &Log) {
     let interval = core.options.flush_interval;
     let mut next_flush = Instant::now() + interval;
     loop {
-        let mut signal = lock(&log.signal);
-        while !signal.stop && !signal.frozen {
-            let left = next_flush.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            let waited = log.work.wait_timeout(signal, left);
-            signal = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-        if signal.stop {
-            return;
-        }
-        let frozen = std::mem::take(&mut signal.frozen);
-        drop(signal);
-        let flush = Instant::now() >= next_flush;
-        let mut done = if frozen { log.write_blocks(core) } else { Ok(()) };
-        if flush {
+        let mut done = match log.handover.wait_for_work(next_flush) {
+            Wake::Stop => return,
+            Wake::Frozen => log.write_blocks(core),
+            Wake::Time => Ok(()),
+        };
+        if Instant::now() >= next_flush {
             next_flush = Instant::now() + interval;
             done = done.and_then(|()| log.tick(core));
         }
@@ -65,21 +48,7 @@ fn write_loop(core: &Core, log: &Log) {
 /// Syncs what was written, at every interval.
 fn sync_loop(core: &Core, log: &Log) {
     let interval = core.options.sync_interval;
-    loop {
-        let deadline = Instant::now() + interval;
-        let mut signal = lock(&log.signal);
-        loop {
-            if signal.stop {
-                return;
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            let waited = log.stopping.wait_timeout(signal, left);
-            signal = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-        drop(signal);
+    while log.handover.wait_for_time(Instant::now() + interval) != Wake::Stop {
         let synced = if log.is_unsynced() { log.sync_all(core, false).map(|_| ()) } else { Ok(()) };
         if synced.is_err() {
             return;
@@ -93,7 +62,7 @@ pub(crate) fn follow(core: &Arc<Core>) -> std::io::Result<Vec<thread::JoinHandle
     let interval = core.options.flush_interval;
     let run = move || {
         while let Some(core) = weak.upgrade() {
-            if core.closed.load(Ordering::Acquire) {
+            if core.gate.is_closed() {
                 return;
             }
             // What cannot be read now is tried again, and told to whoever calls `refresh`.

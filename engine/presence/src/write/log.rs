@@ -14,19 +14,18 @@ use presence_format::catalog::Catalog;
 use presence_format::entry::EntryKind;
 use presence_format::segment::SegmentHeader;
 
+use super::handover::Handover;
 use super::recording::{Recording, catalog_entry, section};
 use super::sync::{GroupSync, Position};
 use crate::error::{Error, Result};
 use crate::options::{Level, Watermark};
 use crate::segment::{End, SegmentFile, SegmentWriter};
-use crate::shim::atomic::{AtomicUsize, Ordering};
-use crate::shim::{Arc, Condvar, Mutex, MutexGuard, lock};
+use crate::shim::atomic::Ordering;
+use crate::shim::{Arc, Mutex, MutexGuard, lock};
 use crate::store::core::{Core, LiveSegment};
 use crate::store::stream_state::StreamState;
 use crate::tail::TailPart;
 
-/// Bytes of frozen blocks worth waking a thread for.
-const WAKE_BYTES: usize = 256 << 10;
 /// Index entries of a segment: with the catalog they must fit one payload.
 const INDEX_BYTES_MAX: usize = PAYLOAD_BYTES_MAX as usize / 2;
 /// Space reserved ahead of durable commits.
@@ -37,22 +36,7 @@ const RESERVE_BYTES: u32 = 1 << 20;
 pub(crate) struct Log {
     state: Mutex<State>,
     pub(crate) sync: GroupSync,
-    /// Bytes of frozen blocks not yet written.
-    frozen_bytes: AtomicUsize,
-    /// So many of them wake the log's thread; fewer wait for the regular flush.
-    wake_bytes: usize,
-    /// Signals work to the log's thread, and room to waiting writers.
-    pub(crate) signal: Mutex<Signal>,
-    pub(crate) work: Condvar,
-    pub(crate) room: Condvar,
-    pub(crate) stopping: Condvar,
-}
-
-/// What the threads tell each other.
-#[derive(Debug, Default)]
-pub(crate) struct Signal {
-    pub(crate) frozen: bool,
-    pub(crate) stop: bool,
+    pub(crate) handover: Handover,
 }
 
 #[derive(Debug)]
@@ -108,12 +92,7 @@ impl Log {
                 guard: start.lock,
             }),
             sync: GroupSync::new(written),
-            frozen_bytes: AtomicUsize::new(0),
-            wake_bytes: WAKE_BYTES.min(start.write_buffer_bytes / 4),
-            signal: Mutex::default(),
-            work: Condvar::new(),
-            room: Condvar::new(),
-            stopping: Condvar::new(),
+            handover: Handover::new(start.write_buffer_bytes),
         }
     }
 
@@ -126,41 +105,10 @@ impl Log {
         state.recording.push(Recording::new(stream));
     }
 
-    /// Wakes every thread that waits, to look at the poison flag.
+    /// Wakes every thread that waits, to look at the gate.
     pub(crate) fn wake_all(&self) {
         self.sync.wake_all();
-        let _signal = lock(&self.signal);
-        self.work.notify_all();
-        self.room.notify_all();
-        self.stopping.notify_all();
-    }
-
-    /// Counts the `bytes` of a block while `freeze` puts it into the view, unless it tells that all
-    /// of it is on disk already; then tells the log's thread.
-    pub(crate) fn freeze(&self, bytes: usize, freeze: impl FnOnce() -> bool) {
-        self.frozen_bytes.fetch_add(bytes, Ordering::AcqRel);
-        if !freeze() {
-            self.frozen_bytes.fetch_sub(bytes, Ordering::AcqRel);
-            return;
-        }
-        if self.frozen_bytes() >= self.wake_bytes {
-            let mut signal = lock(&self.signal);
-            if !std::mem::replace(&mut signal.frozen, true) {
-                self.work.notify_one();
-            }
-        }
-    }
-
-    /// So many bytes of frozen blocks were written: tells the writers that wait for room.
-    pub(crate) fn thawed(&self, bytes: usize) {
-        self.frozen_bytes.fetch_sub(bytes, Ordering::AcqRel);
-        let _signal = lock(&self.signal);
-        self.room.notify_all();
-    }
-
-    /// Bytes of frozen blocks not yet written.
-    pub(crate) fn frozen_bytes(&self) -> usize {
-        self.frozen_bytes.load(Ordering::Acquire)
+        self.handover.wake_all();
     }
 
     /// Writes frozen blocks. For the log's thread, and for writers without one.
@@ -378,7 +326,7 @@ impl State {
                 self.write_part(core, log, index, part)?;
             }
             if let Some(recording) = self.recording.get_mut(index) {
-                recording.publish(log);
+                recording.publish(&log.handover);
             }
         }
     }
@@ -504,7 +452,7 @@ impl State {
             for part in view.frozen.iter().chain(&view.open) {
                 recording.write(&mut active, part, framed)?;
             }
-            recording.publish(log);
+            recording.publish(&log.handover);
         }
         let end = active.end();
         let segment = Arc::clone(&active.segment);

@@ -5,6 +5,7 @@
 //!   frozen and left to the log, which is where locks and system calls begin.
 
 pub(crate) mod background;
+pub(crate) mod handover;
 pub(crate) mod log;
 pub(crate) mod recording;
 pub(crate) mod stream_writer;

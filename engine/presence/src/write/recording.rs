@@ -18,7 +18,7 @@ use crate::shim::Arc;
 use crate::shim::atomic::Ordering;
 use crate::store::stream_state::StreamState;
 use crate::tail::TailPart;
-use crate::write::log::Log;
+use crate::write::handover::Handover;
 
 /// Blocks in one run of the active segment before the next run begins.
 const RUN_BLOCKS_MAX: usize = 256;
@@ -89,7 +89,7 @@ impl Recording {
     }
 
     /// Publishes the blocks written since the last time: one new view, however many.
-    pub(crate) fn publish(&mut self, log: &Log) {
+    pub(crate) fn publish(&mut self, handover: &Handover) {
         if self.unpublished.is_empty() {
             return;
         }
@@ -100,7 +100,7 @@ impl Recording {
             view
         });
         self.unpublished.clear();
-        log.thawed(done_bytes);
+        handover.thawed(done_bytes);
     }
 }
 

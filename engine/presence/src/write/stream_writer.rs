@@ -13,8 +13,8 @@ use presence_format::{Batch, Order, Schema};
 use crate::error::{Error, Result};
 use crate::options::{Level, Watermark};
 use crate::record::{Record, Sink, Value};
+use crate::shim::Arc;
 use crate::shim::atomic::Ordering;
-use crate::shim::{Arc, PoisonError, lock};
 use crate::store::core::Core;
 use crate::store::database::Handle;
 use crate::store::stream_state::StreamState;
@@ -104,13 +104,13 @@ impl Appender {
     /// Whether a record at `ts` may be written at once: order kept, room there, nothing failed.
     #[inline]
     fn may_append(&self, ts: i64) -> bool {
-        ts >= self.floor && self.room > 0 && !self.core.is_halted()
+        ts >= self.floor && self.room > 0 && !self.core.gate.is_halted()
     }
 
     /// Finds out why a record at `ts` may not be written at once, and makes room.
     #[cold]
     fn prepare(&mut self, ts: i64) -> Result<()> {
-        self.core.check_appendable()?;
+        self.core.gate.check_appendable()?;
         if ts < self.floor || self.exhausted {
             return Err(self.order_broken(ts));
         }
@@ -151,7 +151,7 @@ impl Appender {
             TailBlock::new(&self.stream.layout, self.records_max, next, Some(&self.pool));
         let core = &self.handle.core;
         let log = core.log()?;
-        log.freeze(old.memory_bytes(), || {
+        log.handover.freeze(old.memory_bytes(), || {
             let mut kept = true;
             self.stream.view.update(|view| {
                 kept = view.open.as_ref().is_some_and(|open| open.len() > 0);
@@ -163,22 +163,7 @@ impl Appender {
         if !core.options.background {
             return log.write_blocks(core);
         }
-        self.wait_for_room(log)
-    }
-
-    /// Waits while more bytes than the options allow are on their way to the kernel.
-    fn wait_for_room(&self, log: &Log) -> Result<()> {
-        let core = &self.handle.core;
-        let limit = core.options.write_buffer_bytes;
-        if log.frozen_bytes() <= limit {
-            return Ok(());
-        }
-        let mut signal = lock(&log.signal);
-        while log.frozen_bytes() > limit {
-            core.check_writable()?;
-            signal = log.room.wait(signal).unwrap_or_else(PoisonError::into_inner);
-        }
-        Ok(())
+        log.handover.wait_for_room(|| core.gate.check_appendable())
     }
 
     /// Checks the order of a batch's timestamps.
@@ -205,7 +190,7 @@ impl Appender {
         let mut done = 0;
         while let Some(rest) = timestamps.get(done..).filter(|rest| !rest.is_empty()) {
             if self.tail.room() == 0 {
-                self.core.check_appendable()?;
+                self.core.gate.check_appendable()?;
                 self.make_room()?;
             }
             let now = rest.len().min(self.tail.room());
@@ -226,7 +211,7 @@ impl Appender {
 
     /// Checks lengths and order of a batch, and that writing is allowed.
     fn check_batch(&self, timestamps: &[i64], columns: &[&[u8]]) -> Result<()> {
-        self.core.check_appendable()?;
+        self.core.gate.check_appendable()?;
         let wrong = |what: String| Error::Batch { stream: self.stream.name.clone(), what };
         let schema = &self.stream.schema;
         if columns.len() != schema.columns().len() {
@@ -335,7 +320,7 @@ impl<T: Record> StreamWriter<T> {
             self.appender.check_batch(timestamps, &[bytes])?;
             return self.appender.append_lanes(timestamps, &[bytes]);
         }
-        self.appender.core.check_appendable()?;
+        self.appender.core.gate.check_appendable()?;
         self.appender.check_order(timestamps)?;
         timestamps.iter().zip(values).try_for_each(|(&ts, value)| self.append(ts, value))
     }

@@ -7,7 +7,7 @@
 //! - `durable` advances only after a round ended without error.
 
 use crate::error::Result;
-use crate::shim::{Condvar, Mutex, PoisonError, lock};
+use crate::shim::{Condvar, Mutex, PoisonError, lock, planted};
 
 /// A position of the log: segment and offset, ordered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -68,7 +68,7 @@ impl GroupSync {
         failed: impl Fn() -> Result<()>,
     ) -> Result<Position> {
         let mut state = lock(&self.state);
-        let mine = state.begun + 1;
+        let mine = if planted("join_running_round") { state.begun.max(1) } else { state.begun + 1 };
         loop {
             if state.done >= mine {
                 return Ok(state.durable);
@@ -86,7 +86,9 @@ impl GroupSync {
         let ended = round();
         let mut state = lock(&self.state);
         state.running = false;
-        self.ended.notify_all();
+        if !planted("round_without_wakeup") {
+            self.ended.notify_all();
+        }
         let position = ended?;
         state.durable = state.durable.max(position);
         state.done = begun;
@@ -98,16 +100,16 @@ impl GroupSync {
 #[cfg(loom)]
 mod models {
     use super::*;
-    use crate::shim::Arc;
+    use crate::error::Error;
     use crate::shim::atomic::{AtomicU64, Ordering};
+    use crate::shim::{Arc, explore};
+    use crate::store::gate::Gate;
 
     /// Three writers wait for the medium: each returns only after a round that wrote and synced its
     /// bytes, and nobody waits for ever.
     #[test]
     fn nobody_returns_before_a_sync_of_its_bytes() {
-        let mut model = loom::model::Builder::new();
-        model.preemption_bound = Some(3);
-        model.check(|| {
+        explore(3, || {
             let group = Arc::new(GroupSync::default());
             let appended = Arc::new(AtomicU64::new(0));
             let durable = Arc::new(AtomicU64::new(0));
@@ -133,6 +135,36 @@ mod models {
             for other in others {
                 other.join().unwrap();
             }
+        });
+    }
+
+    /// A round fails: its leader and everyone who waits are told, and nobody returns as durable.
+    #[test]
+    fn everyone_is_told_of_a_failed_sync() {
+        explore(3, || {
+            let group = Arc::new(GroupSync::default());
+            let gate = Arc::new(Gate::new());
+            let commit = |group: &GroupSync, gate: &Gate| {
+                let round = || {
+                    gate.check_writable()?;
+                    let error = Error::invalid("the medium is gone");
+                    gate.fail(&error);
+                    group.wake_all();
+                    Err(error)
+                };
+                group.join(round, || gate.check_writable()).unwrap_err()
+            };
+            let others: Vec<_> = (0..2)
+                .map(|_| {
+                    let (group, gate) = (Arc::clone(&group), Arc::clone(&gate));
+                    loom::thread::spawn(move || commit(&group, &gate))
+                })
+                .collect();
+            commit(&group, &gate);
+            for other in others {
+                other.join().unwrap();
+            }
+            assert_eq!(group.durable(), Position::default());
         });
     }
 }
