@@ -109,3 +109,31 @@ impl Batch {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Column, DType, FormatErrorKind};
+
+    #[test]
+    fn columns_must_be_as_many_and_as_long_as_the_schema_says() {
+        let columns = vec![Column::scalar("x", DType::F64), Column::scalar("class", DType::U8)];
+        let schema = Schema::new(columns).unwrap();
+        let mut batch = Batch::new(&schema);
+        assert!(batch.is_empty() && batch.check(&schema).is_ok());
+        batch.timestamps.extend([1, 2]);
+        batch.columns[0].extend(&[0.5, 1.5]);
+        batch.columns[1].push(7_u8);
+        let short = batch.check(&schema).unwrap_err();
+        assert_eq!(short.kind, FormatErrorKind::Invalid);
+        assert_eq!(short.what, "column \"class\" (u8) has 1 bytes; 2 records need 2");
+        batch.columns[1].push_bytes(&[8]);
+        assert!(batch.check(&schema).is_ok());
+        assert_eq!((batch.len(), batch.columns[1].bytes()), (2, &[7, 8][..]));
+        let other = Schema::single(DType::F64, &[]).unwrap();
+        let more = batch.check(&other).unwrap_err();
+        assert_eq!(more.what, "a batch of 2 columns for a stream of 1");
+        batch.clear();
+        assert!(batch.is_empty() && batch.columns.iter().all(|column| column.bytes().is_empty()));
+    }
+}

@@ -124,3 +124,20 @@ scalars! {
     u8 => U8, u16 => U16, u32 => U32, u64 => U64,
     f32 => F32, f64 => F64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_and_names_lead_back_to_their_type() {
+        for dtype in DType::ALL {
+            assert_eq!(DType::from_code(dtype.code()), Ok(dtype));
+            assert_eq!(DType::from_name(&dtype.to_string()), Some(dtype));
+            assert_eq!(dtype.is_float(), dtype.name().starts_with('f'));
+        }
+        let unknown = DType::from_code(0xee).unwrap_err();
+        assert!(unknown.what.contains("238"), "{unknown}");
+        assert_eq!(DType::from_name("f16"), None);
+    }
+}
