@@ -14,9 +14,10 @@ use presence_format::FormatErrorKind;
 use presence_format::segment::SegmentHeader;
 
 use crate::bytes::Bytes;
-use crate::finding::{Code, Findings};
+use crate::finding::{ByFile, Code, Findings};
 use crate::live::{Set, Sets};
-use crate::report::{Level, Lost, Report, Totals};
+use crate::quarantine::KnownLosses;
+use crate::report::{Level, Report, Totals};
 use crate::segment::{self, LogEnd, Member};
 use crate::streams::Streams;
 use crate::{Options, Progress};
@@ -42,6 +43,50 @@ pub enum Error {
         /// The directory.
         path: String,
     },
+    /// Somebody writes to the database, or repairs it.
+    #[error("{path} is in use by {holder}: a repair needs it alone")]
+    Locked {
+        /// The directory.
+        path: String,
+        /// What the holder says of itself.
+        holder: String,
+    },
+    /// The directory is not as it was when the repair was planned.
+    #[error("{path} has changed since the repair was planned: plan it again")]
+    Changed {
+        /// The directory.
+        path: String,
+    },
+    /// What a repair wrote is not sound. Nothing was put in its place.
+    #[error("{file} would not be sound: {what}; nothing was changed")]
+    Unsound {
+        /// The segment that was to be put in a place.
+        file: String,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The system refused something during a repair. What was done is sound; the next repair goes
+    /// on with it.
+    #[error("cannot {what} {file}: {source}")]
+    Io {
+        /// What was to be done.
+        what: &'static str,
+        /// To which file.
+        file: String,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// It was ended by `progress`.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// What a check found, and what it learned of segments and streams on the way.
+pub(crate) struct Survey {
+    pub(crate) report: Report,
+    pub(crate) streams: Streams,
+    pub(crate) by_file: ByFile,
+    pub(crate) ends: BTreeMap<u32, LogEnd>,
 }
 
 /// A check under way.
@@ -98,6 +143,19 @@ pub(crate) fn check(
     is_alone: bool,
     progress: &mut dyn FnMut(Progress) -> bool,
 ) -> Result<Report, Error> {
+    survey(device, options, is_alone, progress).map(|survey| survey.report)
+}
+
+/// As [`check`], with more to tell.
+///
+/// # Errors
+/// As [`check`].
+pub(crate) fn survey(
+    device: &dyn Device,
+    options: &Options,
+    is_alone: bool,
+    progress: &mut dyn FnMut(Progress) -> bool,
+) -> Result<Survey, Error> {
     let mut tries = TRIES_MAX;
     loop {
         tries -= 1;
@@ -113,22 +171,24 @@ pub(crate) fn check(
         if judged.vanished && tries > 0 {
             continue;
         }
-        return Ok(report(judge, options, is_alone, judged));
+        return Ok(finish(judge, options, is_alone, judged));
     }
 }
 
+#[derive(Default)]
 struct Judged {
     database: Option<DatabaseId>,
     /// A file went between listing and opening.
     vanished: bool,
-    known: Vec<(String, Lost)>,
+    known: KnownLosses,
+    ends: BTreeMap<u32, LogEnd>,
 }
 
 fn judge_all(judge: &mut Judge<'_>, is_alone: bool) -> Result<Judged, Error> {
     let path = judge.device.describe();
     let entries =
         judge.device.list().map_err(|source| Error::List { path: path.clone(), source })?;
-    let mut judged = Judged { database: None, vanished: false, known: Vec::new() };
+    let mut judged = Judged::default();
     let mut files = BTreeMap::new();
     let mut any = false;
     for entry in entries {
@@ -172,7 +232,7 @@ fn judge_all(judge: &mut Judge<'_>, is_alone: bool) -> Result<Judged, Error> {
         own
     });
     judge_sets(judge, &files, is_alone, &mut judged);
-    judged.known = crate::quarantine::known_losses(judge.device);
+    judged.known = KnownLosses::read(judge.device, database);
     Ok(judged)
 }
 
@@ -198,7 +258,6 @@ fn judge_sets(judge: &mut Judge<'_>, files: &Files, is_alone: bool, judged: &mut
             .any(|n| files.get(&n).is_some_and(|(_, header, _)| header.generation.get() == 0))
     };
     let last_log = live.iter().filter(|set| log(set)).map(|set| set.log_last).max();
-    let mut ends: BTreeMap<u32, LogEnd> = BTreeMap::new();
     for set in &live {
         if set.missing() > 0 && !is_alone {
             let what = format!("{} outputs of its compaction are missing", set.missing());
@@ -219,7 +278,7 @@ fn judge_sets(judge: &mut Judge<'_>, files: &Files, is_alone: bool, judged: &mut
             };
             match segment::judge(judge, &member) {
                 Ok(end) => {
-                    ends.insert(number, end);
+                    judged.ends.insert(number, end);
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => judged.vanished = true,
                 Err(error) => judge.findings.file(Code::ReadFailed, name, error.to_string()),
@@ -231,7 +290,7 @@ fn judge_sets(judge: &mut Judge<'_>, files: &Files, is_alone: bool, judged: &mut
         }
     }
     if !is_alone {
-        check_chain(judge, files, &live, &ends);
+        check_chain(judge, files, &live, &judged.ends);
     }
 }
 
@@ -279,6 +338,9 @@ fn other_file(judge: &mut Judge<'_>, name: &str, is_regular: bool) {
     if is_temporary && is_regular {
         let what = "a segment that a crash left without a name; nothing in it was promised";
         judge.findings.file(Code::Temporary, name, what);
+    } else if crate::quarantine::repair_number(name).is_some() {
+        let what = "of a repair: its list, or a file that it set aside";
+        judge.findings.file(Code::IgnoredFile, name, what);
     } else if name != presence::device::LOCK_NAME {
         judge.findings.file(Code::IgnoredFile, name, "no segment; it is left alone");
     }
@@ -322,12 +384,11 @@ pub(crate) fn headless(path: &Path, options: &Options, what: &str) -> Report {
     summary(path, options, findings)
 }
 
-fn report(judge: Judge<'_>, options: &Options, is_alone: bool, judged: Judged) -> Report {
+fn finish(judge: Judge<'_>, options: &Options, is_alone: bool, judged: Judged) -> Survey {
     let Judge { device, mut findings, mut totals, streams, interrupted, .. } = judge;
     let mut lost = if interrupted { Vec::new() } else { streams.lost(is_alone) };
     for one in &mut lost {
-        let known = |(_, other): &&(String, Lost)| other.covers(one);
-        one.known_since = judged.known.iter().find(known).map(|(list, _)| list.clone());
+        one.known_since = judged.known.since(one).map(str::to_owned);
         let code = match one.known_since {
             Some(_) => Code::KnownLoss,
             None => Code::RecordsMissing,
@@ -336,15 +397,17 @@ fn report(judge: Judge<'_>, options: &Options, is_alone: bool, judged: Judged) -
     }
     totals.streams = streams.iter().count() as u64;
     totals.records = streams.iter().map(|stream| stream.present.records()).sum();
+    let by_file = std::mem::take(&mut findings.by_file);
     let mut report = summary(device.describe(), options, findings);
     report.exit_code |= u8::from(interrupted) * 32;
-    Report {
+    let report = Report {
         database: judged.database.map(|id| id.to_string()),
         lost,
         totals,
         interrupted,
         ..report
-    }
+    };
+    Survey { report, streams, by_file, ends: judged.ends }
 }
 
 /// A report of findings alone.

@@ -4,6 +4,8 @@
 //! - A code never changes its meaning: programs compare them.
 //! - Names from a file stand in a text escaped.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::Serialize;
 
 /// What a finding means for the data.
@@ -203,6 +205,9 @@ pub struct Finding {
 /// Findings kept; further ones are counted.
 const KEPT_MAX: usize = 1000;
 
+/// What is damaged in which file.
+pub(crate) type ByFile = BTreeMap<String, BTreeSet<Code>>;
+
 /// What was found so far.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
@@ -215,6 +220,8 @@ pub(crate) struct Findings {
     pub(crate) failed: bool,
     /// Whether something is damaged.
     pub(crate) damaged: bool,
+    /// What is damaged, or could not be looked at, in which file.
+    pub(crate) by_file: ByFile,
 }
 
 impl Findings {
@@ -229,6 +236,12 @@ impl Findings {
         self.torn |= code.is_torn();
         self.failed |= severity == Severity::Failure;
         self.damaged |= severity == Severity::Damage;
+        if let Some(file) = file.filter(|_| severity != Severity::Note) {
+            match self.by_file.get_mut(file) {
+                Some(codes) => codes.insert(code),
+                None => self.by_file.insert(file.to_owned(), [code].into()).is_none(),
+            };
+        }
         if self.kept.len() >= KEPT_MAX {
             self.more = self.more.saturating_add(1);
             return;

@@ -26,6 +26,7 @@ mod finding;
 mod intervals;
 mod live;
 mod quarantine;
+pub mod repair;
 mod report;
 pub mod salvage;
 mod seal;

@@ -3,7 +3,7 @@
 //! # Invariants
 //! - The exit code follows from the report alone.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::finding::{Code, Finding, Severity};
 
@@ -21,7 +21,7 @@ pub enum Level {
 }
 
 /// Records that are not there.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lost {
     /// The stream's name.
     pub stream: String,
@@ -158,11 +158,8 @@ impl std::fmt::Display for Lost {
 }
 
 impl Lost {
-    /// Whether all of `other` is missing here, too.
-    pub(crate) fn covers(&self, other: &Self) -> bool {
-        self.stream == other.stream
-            && self.first_sequence <= other.first_sequence
-            && other.first_sequence.saturating_add(other.records)
-                <= self.first_sequence.saturating_add(self.records)
+    /// The sequence after the last record that is missing.
+    pub(crate) fn end(&self) -> u64 {
+        self.first_sequence.saturating_add(self.records)
     }
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::io;
 
 use presence_format::Compression;
+use presence_format::block::BlockLayout;
 use presence_format::caps::PAYLOAD_BYTES_MAX;
 use presence_format::catalog::Catalog;
 use presence_format::entry::{Entry, EntryKind};
@@ -20,7 +21,7 @@ use crate::finding::Code;
 use crate::intervals::Interval;
 use crate::report::Level;
 use crate::seal::{self, Seal};
-use crate::streams::StreamFacts;
+use crate::streams::disorder;
 use crate::torn_seal::{self, Called, Ending};
 use crate::walk::{self, Bounds, Walked};
 
@@ -155,10 +156,12 @@ fn unsealed(
 ) -> io::Result<LogEnd> {
     let name = &member.name;
     let is_log = member.header.generation.get() == 0;
+    // Before a segment has a successor, or stands for others, all of it is durable.
+    let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
     let bounds = Bounds {
         place: member.header.place(),
         first_crc: member.header.header_crc.get(),
-        durable: member.end.unwrap_or(0),
+        durable: member.end.unwrap_or(if member.is_last { 0 } else { len }),
         index: None,
         payloads: judge.level != Level::Quick,
     };
@@ -325,7 +328,7 @@ impl<'a, 'b, 'c> Taker<'a, 'b, 'c> {
         let stream = self.judge.streams.get(entry.header.stream.get());
         if self.judge.level == Level::Deep
             && let Some(stream) = stream
-            && let Err(what) = content(entry, payload, stream)
+            && let Err(what) = content(entry, payload, &stream.layout, stream.is_strict())
         {
             self.judge.findings.at(Code::BlockContent, self.name, at, what);
         }
@@ -362,9 +365,13 @@ impl<'a, 'b, 'c> Taker<'a, 'b, 'c> {
 }
 
 /// Decodes a block and compares its timestamps with its header.
-fn content(entry: &Entry, payload: &[u8], stream: &StreamFacts) -> Result<(), String> {
+pub(crate) fn content(
+    entry: &Entry,
+    payload: &[u8],
+    layout: &BlockLayout,
+    is_strict: bool,
+) -> Result<(), String> {
     let Some(block) = entry.block else { return Ok(()) };
-    let layout = &stream.layout;
     let records = entry.header.records.get() as usize;
     let compression = Compression::from_code(block.compression).map_err(|error| error.what)?;
     let mut decoded = Vec::new();
@@ -381,5 +388,5 @@ fn content(entry: &Entry, payload: &[u8], stream: &StreamFacts) -> Result<(), St
             block.first_ts, block.last_ts
         ));
     }
-    stream.disorder(times).map_or(Ok(()), Err)
+    disorder(times, is_strict).map_or(Ok(()), Err)
 }

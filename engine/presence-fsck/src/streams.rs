@@ -40,6 +40,8 @@ pub(crate) struct Streams {
     /// Names, and whose they are.
     names: BTreeMap<String, u32>,
     pub(crate) retained_from: u32,
+    /// Whether blocks have sequences or times that others before them have, too.
+    pub(crate) repeats: bool,
     intervals: usize,
 }
 
@@ -108,9 +110,11 @@ impl Streams {
         let (first_ts, last_ts) = (block.first_ts.get(), block.last_ts.get());
         if let Some((end, ts)) = stream.last {
             if from < end {
+                self.repeats = true;
                 return Err(format!("it repeats records {from} to {end} of stream {name:?}"));
             }
             if first_ts < ts || (first_ts == ts && stream.is_strict()) {
+                self.repeats = true;
                 return Err(format!("timestamp {first_ts} of stream {name:?} after {ts}"));
             }
         }
@@ -149,7 +153,7 @@ impl Streams {
             let ts = |word: Option<&[u8; 8]>| word.map_or(0, |word| i64::from_le_bytes(*word));
             let from = section.first_sequence;
             if let Some(stream) = self.by_id.get(&section.stream) {
-                wrong = wrong.or(stream.disorder(times));
+                wrong = wrong.or(disorder(times, stream.is_strict()));
             }
             self.insert(
                 section.stream,
@@ -205,19 +209,8 @@ impl Streams {
 }
 
 impl StreamFacts {
-    fn is_strict(&self) -> bool {
+    pub(crate) fn is_strict(&self) -> bool {
         self.entry.schema.order() == Order::StrictlyIncreasing
-    }
-
-    /// What in these timestamps breaks the stream's order.
-    pub(crate) fn disorder(&self, times: &[[u8; 8]]) -> Option<String> {
-        let is_strict = self.is_strict();
-        let mut pairs = times.windows(2).filter_map(|pair| match pair {
-            [a, b] => Some((i64::from_le_bytes(*a), i64::from_le_bytes(*b))),
-            _ => None,
-        });
-        let (before, ts) = pairs.find(|(a, b)| b < a || (is_strict && a == b))?;
-        Some(format!("timestamp {ts} of stream {:?} stands after {before}", self.entry.name))
     }
 
     fn lost(&self, is_whole: bool, to_end: bool) -> Vec<Lost> {
@@ -247,4 +240,14 @@ impl StreamFacts {
         }
         lost
     }
+}
+
+/// What in these timestamps of one stream breaks its order.
+pub(crate) fn disorder(times: &[[u8; 8]], is_strict: bool) -> Option<String> {
+    let mut pairs = times.windows(2).filter_map(|pair| match pair {
+        [a, b] => Some((i64::from_le_bytes(*a), i64::from_le_bytes(*b))),
+        _ => None,
+    });
+    let (before, ts) = pairs.find(|(a, b)| b < a || (is_strict && a == b))?;
+    Some(format!("timestamp {ts} stands after {before}"))
 }

@@ -1,0 +1,430 @@
+//! Takes what is sound of a damaged segment: its blocks as they are stored, and the records of
+//! frames that no sound block repeats.
+//!
+//! # Invariants
+//! - Blocks of a stream come out ascending in sequence and time, as an index needs them; what
+//!   contradicts what came before is left out.
+//! - Of frames only places are kept, until a block is made of them or repeats them.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use presence::device::Device;
+use presence_format::Order;
+use presence_format::block::BlockLayout;
+use presence_format::catalog::{Catalog, StreamEntry};
+use presence_format::checksum::crc32;
+use presence_format::entry::{Entry, EntryKind};
+use presence_format::frame::Section;
+use presence_format::index::Index;
+use presence_format::segment::SegmentHeader;
+
+use crate::bytes::Bytes;
+use crate::repair::output::{BlockHead, Output};
+use crate::walk::{self, Bounds};
+use crate::{seal, segment};
+
+/// Decoded bytes of a block made of frames.
+const BLOCK_BYTES: usize = 256 << 10;
+/// Sections of frames that wait for a block.
+const WAITING_MAX: usize = 1 << 19;
+
+/// A damaged segment.
+#[derive(Debug, Clone)]
+pub(crate) struct Source {
+    /// The file's name on the device.
+    pub(crate) name: String,
+    /// Its header, or what it must have been.
+    pub(crate) header: SegmentHeader,
+    /// What its first entry chains to.
+    pub(crate) first_crc: u32,
+    /// Everything below was durable, as its successor says; else 0.
+    pub(crate) durable: u32,
+    /// Whether blocks are decoded, and left out where that fails.
+    pub(crate) deep: bool,
+}
+
+/// What was taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Gathered {
+    /// The streams as the segment left them.
+    pub(crate) catalog: Catalog,
+    pub(crate) blocks: u64,
+    pub(crate) records: u64,
+    /// Those of the records that were in frames only.
+    pub(crate) from_frames: u64,
+    /// Where the entries of the last log segment ended, where that is known.
+    pub(crate) log: Option<(u32, u32)>,
+    /// Where the sound entries end.
+    pub(crate) end: (u32, u32),
+}
+
+/// Streams that other segments tell of, for catalogs that are lost.
+pub(crate) type Known = BTreeMap<u32, StreamEntry>;
+
+/// Takes what is sound of `source` into `output`; returns that, to be sealed.
+///
+/// # Errors
+/// Where reading or writing fails, or the file contradicts itself beyond measure.
+pub(crate) fn gather(
+    device: &dyn Device,
+    source: &Source,
+    known: &Known,
+    output: Output,
+) -> io::Result<(Gathered, Output)> {
+    let mut bytes = Bytes::open(device, &source.name)?;
+    let place = source.header.place();
+    let sealed = seal::read(&mut bytes, place)?.ok();
+    let bounds = Bounds {
+        place,
+        first_crc: source.first_crc,
+        durable: sealed.as_ref().map_or(source.durable, |seal| seal.footer.data_end.get()),
+        index: sealed.as_ref().map(|seal| seal.footer.index_offset.get()),
+        payloads: true,
+    };
+    let mut taker = Taker {
+        output,
+        known,
+        streams: BTreeMap::new(),
+        retained_from: 0,
+        frames: Bytes::open(device, &source.name)?,
+        waiting: 0,
+        from_frames: 0,
+        deep: source.deep,
+        failed: None,
+    };
+    let walked = walk::walk(&mut bytes, bounds, &mut |entry, payload| taker.take(entry, payload))?;
+    let ids: Vec<u32> = taker.streams.keys().copied().collect();
+    for id in ids {
+        taker.emit(id, u64::MAX, None)?;
+    }
+    if let Some(error) = taker.failed.take() {
+        return Err(error);
+    }
+    if let Some(why) = walked.gave_up {
+        return Err(io::Error::other(why));
+    }
+    let log = match &sealed {
+        Some(seal) => Some((seal.footer.log_end.get(), seal.footer.log_crc.get())),
+        None => walked.log_end().filter(|_| source.header.generation.get() == 0),
+    };
+    let end = walked.data_end();
+    let catalog = taker.catalog(sealed.map(|seal| seal.index.catalog));
+    let output = taker.output;
+    let gathered = Gathered {
+        catalog,
+        blocks: output.block_count(),
+        records: output.records,
+        from_frames: taker.from_frames,
+        log,
+        end: (end.offset, end.crc),
+    };
+    Ok((gathered, output))
+}
+
+/// One stream.
+#[derive(Debug)]
+struct Stream {
+    entry: StreamEntry,
+    layout: BlockLayout,
+    /// Whether the segment itself tells of it.
+    told: bool,
+    /// Behind the last record taken: sequence and timestamp.
+    end: Option<(u64, i64)>,
+    /// Sections of frames that no block repeated yet, in the order of the log.
+    waiting: Vec<Place>,
+}
+
+/// Where a section of a frame stands.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    first_sequence: u64,
+    records: u32,
+    offset: u32,
+    bytes: u32,
+    crc: u32,
+}
+
+impl Place {
+    fn end(&self) -> u64 {
+        self.first_sequence.saturating_add(u64::from(self.records))
+    }
+}
+
+impl Stream {
+    fn new(entry: StreamEntry, told: bool) -> Self {
+        let layout = BlockLayout::new(&entry.schema);
+        Self { entry, layout, told, end: None, waiting: Vec::new() }
+    }
+
+    fn order(&self) -> Order {
+        self.entry.schema.order()
+    }
+
+    /// Whether a record at `ts` may follow what was taken.
+    fn allows(&self, ts: i64) -> bool {
+        self.end.is_none_or(|(_, last)| self.order().allows(last, ts))
+    }
+}
+
+struct Taker<'a> {
+    output: Output,
+    known: &'a Known,
+    streams: BTreeMap<u32, Stream>,
+    retained_from: u32,
+    /// The file again, to read frames from.
+    frames: Bytes,
+    /// Sections that wait, in all streams.
+    waiting: usize,
+    from_frames: u64,
+    deep: bool,
+    /// The first failure of a write, or of a second read.
+    failed: Option<io::Error>,
+}
+
+impl Taker<'_> {
+    /// Takes an entry; an `Err` makes it unsound.
+    fn take(&mut self, entry: &Entry, payload: &[u8]) -> Result<(), String> {
+        if self.failed.is_some() {
+            return Ok(());
+        }
+        match entry.kind {
+            EntryKind::Catalog => {
+                let catalog = Catalog::decode(payload).map_err(|error| error.what)?;
+                self.take_catalog(catalog);
+            }
+            EntryKind::Frame => self.take_frame(entry, payload)?,
+            EntryKind::Block => {
+                if let Err(error) = self.take_block(entry, payload) {
+                    self.failed = Some(error);
+                }
+            }
+            EntryKind::Index => {
+                let offset = entry.header.offset.get();
+                Index::decode(payload, offset).map_err(|error| error.what)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn take_catalog(&mut self, catalog: Catalog) {
+        self.retained_from = self.retained_from.max(catalog.retained_from);
+        for entry in catalog.streams {
+            let Some(stream) = self.streams.get_mut(&entry.id) else {
+                self.streams.insert(entry.id, Stream::new(entry, true));
+                continue;
+            };
+            if stream.entry.schema == entry.schema {
+                stream.entry = entry;
+                stream.told = true;
+            }
+        }
+    }
+
+    /// The stream `id`, also where the catalog that told of it is lost.
+    fn stream(&mut self, id: u32) -> Option<&mut Stream> {
+        if !self.streams.contains_key(&id) {
+            let entry = self.known.get(&id)?.clone();
+            let entry = StreamEntry { finished: false, sequence: 0, last_ts: None, ..entry };
+            self.streams.insert(id, Stream::new(entry, false));
+        }
+        self.streams.get_mut(&id)
+    }
+
+    fn take_frame(&mut self, entry: &Entry, payload: &[u8]) -> Result<(), String> {
+        let mut rest = payload;
+        let mut places: BTreeMap<u32, Place> = BTreeMap::new();
+        while !rest.is_empty() {
+            let section;
+            let size = |id: u32| {
+                let known = || self.known.get(&id).map(|entry| BlockLayout::new(&entry.schema));
+                let layout = self.streams.get(&id).map(|stream| stream.layout.record_bytes());
+                layout.or_else(|| known().map(|layout| layout.record_bytes()))
+            };
+            (section, rest) = Section::decode(rest, size).map_err(|error| error.what)?;
+            let at = payload.len() - rest.len() - section.bytes.len();
+            let place = Place {
+                first_sequence: section.first_sequence,
+                records: section.records,
+                offset: entry.payload_offset().saturating_add(at as u32),
+                bytes: section.bytes.len() as u32,
+                crc: crc32(section.bytes),
+            };
+            if places.insert(section.stream, place).is_some() {
+                return Err("a frame with two sections of one stream".to_owned());
+            }
+        }
+        for (id, place) in places {
+            self.waiting += 1;
+            if let Some(stream) = self.stream(id) {
+                stream.waiting.push(place);
+            }
+        }
+        if self.waiting > WAITING_MAX {
+            self.failed = Some(io::Error::other("too many frames that no block repeats"));
+        }
+        Ok(())
+    }
+
+    fn take_block(&mut self, entry: &Entry, payload: &[u8]) -> io::Result<()> {
+        let header = &entry.header;
+        let (id, records) = (header.stream.get(), header.records.get());
+        let first_sequence = header.first_sequence.get();
+        let Some(block) = entry.block else { return Ok(()) };
+        let deep = self.deep;
+        let Some(stream) = self.stream(id) else { return Ok(()) };
+        let decoded_bytes = stream.layout.decoded_bytes(records as usize);
+        let fits = block.schema_crc.get() == stream.layout.schema_crc()
+            && block.decoded_bytes.get() as usize == decoded_bytes
+            && stream.end.is_none_or(|(end, _)| end <= first_sequence)
+            && stream.allows(block.first_ts.get());
+        let is_strict = stream.order() == Order::StrictlyIncreasing;
+        let is_sound =
+            || !deep || segment::content(entry, payload, &stream.layout, is_strict).is_ok();
+        if !fits || !is_sound() {
+            return Ok(());
+        }
+        self.emit(id, first_sequence, Some(block.first_ts.get()))?;
+        let end = first_sequence.saturating_add(u64::from(records));
+        let head = BlockHead { stream: id, records, first_sequence, block };
+        self.output.block(&head, &[payload])?;
+        let Some(stream) = self.streams.get_mut(&id) else { return Ok(()) };
+        stream.end = Some((end, block.last_ts.get()));
+        let before = stream.waiting.len();
+        stream.waiting.retain(|place| place.end() > end);
+        self.waiting -= before - stream.waiting.len();
+        Ok(())
+    }
+
+    /// Makes blocks of records below `to` that stand in frames only: before a block that begins at
+    /// the timestamp `before`, or at the end.
+    fn emit(&mut self, id: u32, to: u64, before: Option<i64>) -> io::Result<()> {
+        let Some(stream) = self.streams.get_mut(&id) else { return Ok(()) };
+        let records_max = stream.layout.records_within(BLOCK_BYTES);
+        let mut piece = Piece::default();
+        for place in stream.waiting.clone() {
+            let mut from = stream.end.map_or(0, |(end, _)| end).max(piece.end());
+            from = from.max(place.first_sequence);
+            let to = place.end().min(to);
+            if from >= to {
+                continue;
+            }
+            let bytes = self.frames.get(u64::from(place.offset), place.bytes as usize)?;
+            if crc32(bytes) != place.crc {
+                return Err(io::Error::other("the file changed while it was read"));
+            }
+            let section = Section {
+                stream: id,
+                first_sequence: place.first_sequence,
+                records: place.records,
+                bytes,
+            };
+            let lanes: Vec<&[u8]> = section.lanes(&stream.layout).collect();
+            let skip = (from - place.first_sequence) as usize;
+            let count = (to - from) as usize;
+            if !keeps_order(stream, &piece, &lanes, skip..skip + count, before) {
+                continue;
+            }
+            let mut at = skip;
+            while at < skip + count {
+                let sequence = place.first_sequence + at as u64;
+                if piece.records > 0 && (piece.end() != sequence || piece.records >= records_max) {
+                    self.from_frames += piece.write(id, stream, &mut self.output)?;
+                }
+                let now = (skip + count - at).min(records_max - piece.records);
+                piece.add(sequence, &stream.layout, &lanes, at..at + now);
+                at += now;
+            }
+        }
+        self.from_frames += piece.write(id, stream, &mut self.output)?;
+        Ok(())
+    }
+
+    /// The streams as the segment left them.
+    fn catalog(&mut self, index: Option<Catalog>) -> Catalog {
+        self.take_catalog(index.unwrap_or_default());
+        let told = self.streams.values().filter(|stream| stream.told || stream.end.is_some());
+        let streams = told.map(|stream| {
+            let mut entry = stream.entry.clone();
+            if let Some((end, ts)) = stream.end {
+                entry.sequence = entry.sequence.max(end);
+                entry.last_ts = entry.last_ts.max(Some(ts));
+            }
+            entry
+        });
+        Catalog { retained_from: self.retained_from, streams: streams.collect() }
+    }
+}
+
+/// Whether records of a section follow what was taken, and come before what is to be taken.
+fn keeps_order(
+    stream: &Stream,
+    piece: &Piece,
+    lanes: &[&[u8]],
+    range: std::ops::Range<usize>,
+    before: Option<i64>,
+) -> bool {
+    let times = lanes.first().map_or(&[][..], |lane| lane.as_chunks::<8>().0);
+    let times = times.get(range).unwrap_or_default();
+    let mut last = piece.last_ts().or(stream.end.map(|(_, ts)| ts));
+    let order = stream.order();
+    let next = times.iter().map(|word| i64::from_le_bytes(*word)).chain(before);
+    for ts in next {
+        if last.is_some_and(|last| !order.allows(last, ts)) {
+            return false;
+        }
+        last = Some(ts);
+    }
+    true
+}
+
+/// Records that become a block.
+#[derive(Debug, Default)]
+struct Piece {
+    first_sequence: u64,
+    records: usize,
+    lanes: Vec<Vec<u8>>,
+}
+
+impl Piece {
+    fn end(&self) -> u64 {
+        match self.records {
+            0 => 0,
+            records => self.first_sequence + records as u64,
+        }
+    }
+
+    fn last_ts(&self) -> Option<i64> {
+        let times = self.lanes.first()?.as_chunks::<8>().0;
+        times.last().map(|word| i64::from_le_bytes(*word))
+    }
+
+    /// Adds records of a section: those in `range` of `lanes`, the first of which is `sequence`.
+    fn add(
+        &mut self,
+        sequence: u64,
+        layout: &BlockLayout,
+        lanes: &[&[u8]],
+        range: std::ops::Range<usize>,
+    ) {
+        if self.records == 0 {
+            self.first_sequence = sequence;
+            self.lanes = vec![Vec::new(); layout.lanes().len()];
+        }
+        self.records += range.len();
+        for ((lane, bytes), shape) in self.lanes.iter_mut().zip(lanes).zip(layout.lanes()) {
+            let bytes = bytes.get(range.start * shape.value_bytes..range.end * shape.value_bytes);
+            lane.extend_from_slice(bytes.unwrap_or_default());
+        }
+    }
+
+    /// Writes the block, and is empty again; returns its records.
+    fn write(&mut self, id: u32, stream: &mut Stream, output: &mut Output) -> io::Result<u64> {
+        let Self { first_sequence, records, lanes } = std::mem::take(self);
+        let times = lanes.first().and_then(|lane| lane.as_chunks::<8>().0.last());
+        let Some(last_ts) = times.map(|word| i64::from_le_bytes(*word)) else { return Ok(0) };
+        output.lanes((id, first_sequence, records as u32), &stream.layout, &lanes)?;
+        stream.end = Some((first_sequence + records as u64, last_ts));
+        Ok(records as u64)
+    }
+}
