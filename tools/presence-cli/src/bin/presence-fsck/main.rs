@@ -1,7 +1,7 @@
 //! `presence-fsck`: judges a database or one segment, repairs it, or salvages what is sound.
 //!
 //! # Invariants
-//! - Judging and salvaging change nothing where they read, and take no lock.
+//! - Judging and salvaging change nothing where they read, and take no lock. A repair asks first.
 //! - The report goes to standard output, progress to standard error.
 //! - Exit codes are those of fsck(8).
 
@@ -9,18 +9,20 @@
 
 mod text;
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Parser;
+use presence::device::RealDevice;
 use presence_cli::failure::{Failure, Result};
 use presence_cli::interrupt::on_interrupt;
 use presence_cli::output::Output;
 use presence_cli::progress::Bar;
-use presence_cli::quantity;
+use presence_cli::{quantity, terminal};
+use presence_fsck::repair;
 use presence_fsck::salvage::{self, Salvaged};
 use presence_fsck::{Level, Options, Progress};
 use serde::Serialize;
@@ -51,6 +53,15 @@ struct Cli {
     /// The report as JSON, for programs.
     #[arg(long)]
     json: bool,
+    /// Keep what is sound in place, and set aside what is not; nothing is removed.
+    #[arg(long, conflicts_with_all = ["quick", "strict", "salvage"])]
+    repair: bool,
+    /// Show what a repair would do, and do nothing.
+    #[arg(short = 'n', requires = "repair")]
+    dry_run: bool,
+    /// Repair without asking.
+    #[arg(short = 'y', requires = "repair", conflicts_with = "dry_run")]
+    yes: bool,
     /// Copy every sound record, also from beyond damage, into a new database.
     #[arg(long, value_name = "OUT", conflicts_with_all = ["quick", "deep", "strict"])]
     salvage: Option<PathBuf>,
@@ -72,8 +83,36 @@ impl Cli {
         let mut watch = Watch::new()?;
         match &self.salvage {
             Some(out) => self.salvage(out, &mut watch),
+            None if self.repair => self.repair(&mut watch),
             None => self.check(&mut watch),
         }
+    }
+
+    fn repair(&self, watch: &mut Watch) -> Result<u8> {
+        let device = RealDevice::open(&self.path)
+            .map_err(|error| Failure::io(&format!("open {}", self.path.display()), &error))?;
+        let mut options = Options::default();
+        if self.deep {
+            options.level = Level::Deep;
+        }
+        let plan = repair::plan(&device, &options, &mut |at| watch.tell(at)).map_err(refused)?;
+        watch.bar.clear();
+        if self.dry_run || plan.is_empty() {
+            self.show(&plan, |out| text::plan(out, &plan))?;
+            return Ok(plan.exit_code());
+        }
+        if !self.yes {
+            text::plan(&mut std::io::stderr(), &plan)?;
+            if !asked("Do this?")? {
+                terminal::say("nothing was changed");
+                return Ok(plan.exit_code());
+            }
+        }
+        let repaired = repair::execute(&device, &plan, &mut |at| watch.tell(at));
+        watch.bar.clear();
+        let repaired = repaired.map_err(refused)?;
+        self.show(&repaired, |out| text::repaired(out, &plan, &repaired))?;
+        Ok(repaired.exit_code())
     }
 
     fn check(&self, watch: &mut Watch) -> Result<u8> {
@@ -84,7 +123,7 @@ impl Cli {
         });
         options.strict = self.strict;
         let report = presence_fsck::check(&self.path, &options, &mut |at| watch.tell(at))
-            .map_err(|error| Failure::cannot(error.to_string()))?;
+            .map_err(refused)?;
         watch.bar.clear();
         self.show(&report, |out| text::report(out, &report))?;
         Ok(report.exit_code)
@@ -124,6 +163,27 @@ impl Cli {
         }
         out.finish()
     }
+}
+
+fn refused(error: presence_fsck::Error) -> Failure {
+    match error {
+        presence_fsck::Error::Interrupted => {
+            Failure::interrupted("interrupted; nothing was changed")
+        }
+        error => Failure::cannot(error.to_string()),
+    }
+}
+
+/// Asks whoever sits at the terminal.
+fn asked(question: &str) -> Result<bool> {
+    if !std::io::stdin().is_terminal() {
+        let what = "nobody is here to be asked: -n shows what would be done, -y does it";
+        return Err(Failure::usage(what));
+    }
+    write!(std::io::stderr(), "{question} [y/N] ")?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 /// Progress, and whether somebody asked to end.

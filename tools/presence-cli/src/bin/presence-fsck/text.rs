@@ -9,6 +9,7 @@ use std::path::Path;
 
 use presence_cli::quantity::{self, counted};
 use presence_cli::terminal::escape;
+use presence_fsck::repair::{Plan, Repaired};
 use presence_fsck::salvage::Salvaged;
 use presence_fsck::{Finding, Report, Severity};
 
@@ -65,6 +66,21 @@ fn finding(out: &mut impl Write, finding: &Finding) -> io::Result<()> {
 fn answers(out: &mut impl Write, answers: &[String; 4]) -> io::Result<()> {
     let mut pairs = QUESTIONS.iter().zip(answers);
     pairs.try_for_each(|(question, answer)| writeln!(out, "{question:<22}{}", escape(answer)))
+}
+
+/// Shows what a repair would do. Names in it are escaped by it.
+pub(crate) fn plan(out: &mut impl Write, plan: &Plan) -> io::Result<()> {
+    write!(out, "{plan}")
+}
+
+/// Shows what a repair did.
+pub(crate) fn repaired(out: &mut impl Write, plan: &Plan, repaired: &Repaired) -> io::Result<()> {
+    self::plan(out, plan)?;
+    writeln!(out)?;
+    for one in repaired.report.findings.iter().filter(|one| one.severity != Severity::Note) {
+        finding(out, one)?;
+    }
+    answers(out, &repaired.answers())
 }
 
 /// Shows what was salvaged.
