@@ -21,6 +21,7 @@ use presence_format::segment::SegmentHeader;
 
 use crate::bytes::Bytes;
 use crate::repair::output::{BlockHead, Output};
+use crate::repair::piece::Piece;
 use crate::walk::{self, Bounds};
 use crate::{seal, segment};
 
@@ -124,13 +125,13 @@ pub(crate) fn gather(
 
 /// One stream.
 #[derive(Debug)]
-struct Stream {
+pub(super) struct Stream {
     entry: StreamEntry,
-    layout: BlockLayout,
+    pub(super) layout: BlockLayout,
     /// Whether the segment itself tells of it.
     told: bool,
     /// Behind the last record taken: sequence and timestamp.
-    end: Option<(u64, i64)>,
+    pub(super) end: Option<(u64, i64)>,
     /// Sections of frames that no block repeated yet, in the order of the log.
     waiting: Vec<Place>,
 }
@@ -157,7 +158,7 @@ impl Stream {
         Self { entry, layout, told, end: None, waiting: Vec::new() }
     }
 
-    fn order(&self) -> Order {
+    pub(super) fn order(&self) -> Order {
         self.entry.schema.order()
     }
 
@@ -322,7 +323,7 @@ impl Taker<'_> {
             let lanes: Vec<&[u8]> = section.lanes(&stream.layout).collect();
             let skip = (from - place.first_sequence) as usize;
             let count = (to - from) as usize;
-            if !keeps_order(stream, &piece, &lanes, skip..skip + count, before) {
+            if !piece.keeps_order(stream, &lanes, skip..skip + count, before) {
                 continue;
             }
             let mut at = skip;
@@ -353,78 +354,5 @@ impl Taker<'_> {
             entry
         });
         Catalog { retained_from: self.retained_from, streams: streams.collect() }
-    }
-}
-
-/// Whether records of a section follow what was taken, and come before what is to be taken.
-fn keeps_order(
-    stream: &Stream,
-    piece: &Piece,
-    lanes: &[&[u8]],
-    range: std::ops::Range<usize>,
-    before: Option<i64>,
-) -> bool {
-    let times = lanes.first().map_or(&[][..], |lane| lane.as_chunks::<8>().0);
-    let times = times.get(range).unwrap_or_default();
-    let mut last = piece.last_ts().or(stream.end.map(|(_, ts)| ts));
-    let order = stream.order();
-    let next = times.iter().map(|word| i64::from_le_bytes(*word)).chain(before);
-    for ts in next {
-        if last.is_some_and(|last| !order.allows(last, ts)) {
-            return false;
-        }
-        last = Some(ts);
-    }
-    true
-}
-
-/// Records that become a block.
-#[derive(Debug, Default)]
-struct Piece {
-    first_sequence: u64,
-    records: usize,
-    lanes: Vec<Vec<u8>>,
-}
-
-impl Piece {
-    fn end(&self) -> u64 {
-        match self.records {
-            0 => 0,
-            records => self.first_sequence + records as u64,
-        }
-    }
-
-    fn last_ts(&self) -> Option<i64> {
-        let times = self.lanes.first()?.as_chunks::<8>().0;
-        times.last().map(|word| i64::from_le_bytes(*word))
-    }
-
-    /// Adds records of a section: those in `range` of `lanes`, the first of which is `sequence`.
-    fn add(
-        &mut self,
-        sequence: u64,
-        layout: &BlockLayout,
-        lanes: &[&[u8]],
-        range: std::ops::Range<usize>,
-    ) {
-        if self.records == 0 {
-            self.first_sequence = sequence;
-            self.lanes = vec![Vec::new(); layout.lanes().len()];
-        }
-        self.records += range.len();
-        for ((lane, bytes), shape) in self.lanes.iter_mut().zip(lanes).zip(layout.lanes()) {
-            let bytes = bytes.get(range.start * shape.value_bytes..range.end * shape.value_bytes);
-            lane.extend_from_slice(bytes.unwrap_or_default());
-        }
-    }
-
-    /// Writes the block, and is empty again; returns its records.
-    fn write(&mut self, id: u32, stream: &mut Stream, output: &mut Output) -> io::Result<u64> {
-        let Self { first_sequence, records, lanes } = std::mem::take(self);
-        let times = lanes.first().and_then(|lane| lane.as_chunks::<8>().0.last());
-        let Some(last_ts) = times.map(|word| i64::from_le_bytes(*word)) else { return Ok(0) };
-        output.lanes((id, first_sequence, records as u32), &stream.layout, &lanes)?;
-        stream.end = Some((first_sequence + records as u64, last_ts));
-        Ok(records as u64)
     }
 }

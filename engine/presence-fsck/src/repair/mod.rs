@@ -30,7 +30,9 @@ mod headless;
 mod job;
 mod output;
 mod overlay;
+mod piece;
 mod plan;
+mod resume;
 mod step;
 
 pub use execute::{Repaired, execute};

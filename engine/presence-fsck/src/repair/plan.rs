@@ -13,8 +13,8 @@ use presence_format::segment::{SegmentHeader, VERSION_MINOR};
 
 use crate::database::{self, Error, Survey, segment_number};
 use crate::finding::{Code, Finding, Findings, Severity};
-use crate::quarantine::{self, aside_name, list_name, repair_number};
-use crate::repair::directory::{self, Directory, Named, named, overlap, siblings, unreadable};
+use crate::quarantine::{aside_name, list_name, repair_number};
+use crate::repair::directory::{Directory, Named, named, overlap, unreadable};
 use crate::repair::gather::{Known, Source};
 use crate::repair::headless::{first_crc, guess};
 use crate::repair::job::{Job, segment_name};
@@ -72,20 +72,20 @@ pub(crate) fn seen(device: &dyn Device) -> Result<Vec<(String, u64)>, Error> {
 }
 
 /// A plan in the making.
-struct Draft<'a> {
-    device: &'a dyn Device,
+pub(super) struct Draft<'a> {
+    pub(super) device: &'a dyn Device,
     seen: Vec<(String, u64)>,
     /// The directory as far as it is planned.
-    overlay: Overlay<'a>,
+    pub(super) overlay: Overlay<'a>,
     /// The number of this repair.
     number: u32,
     /// The greatest number of any segment that a name or header tells of.
     highest: u32,
     /// Damaged files that an earlier repair set aside: the names they had, and those they have.
-    resumed: BTreeMap<String, String>,
+    pub(super) resumed: BTreeMap<String, String>,
     steps: Vec<Step>,
     jobs: Vec<Job>,
-    left: Findings,
+    pub(super) left: Findings,
     /// Where log segments end, by their number: of those that are written anew.
     ends: BTreeMap<u32, (u32, u32)>,
     /// Segments that follow one again which they seemed not to.
@@ -120,43 +120,8 @@ impl<'a> Draft<'a> {
         })
     }
 
-    fn named(&self) -> Result<BTreeMap<u32, Named>, Error> {
+    pub(super) fn named(&self) -> Result<BTreeMap<u32, Named>, Error> {
         named(&self.overlay)
-    }
-
-    /// Puts damaged files back, for the plan, whose replacements never got their names.
-    fn resume(&mut self) -> Result<(), Error> {
-        let directory = Directory::new(&self.named()?);
-        for (_, list) in quarantine::lists(self.device) {
-            for step in list.steps {
-                let Step::Rewrite { file, to, .. } = step else { continue };
-                let Some(number) = segment_number(&file) else { continue };
-                let ours = repair_number(&to).map(|number| aside_name(number, &file));
-                if ours.as_ref() != Some(&to)
-                    || !self.overlay.contains(&to)
-                    || self.resumed.contains_key(&file)
-                {
-                    continue;
-                }
-                let range = match directory::read(&self.overlay, &to)? {
-                    Named::Segment(old) => Range::of(&old),
-                    _ => Range { first: number, last: number, header: None },
-                };
-                let mut headers = directory.headers.values();
-                if headers.any(|header| header.segment.get() != number && range.is_of(header)) {
-                    continue;
-                }
-                if self.overlay.contains(&file) || range.is_passed_over(&directory) {
-                    let what = "an interrupted repair set it aside, and another segment came into \
-                                its place: --salvage reads what it holds";
-                    self.left.file(Code::IgnoredFile, &to, what);
-                    continue;
-                }
-                self.overlay.move_to(&to, &file);
-                self.resumed.insert(file, to);
-            }
-        }
-        Ok(())
     }
 
     /// Plans for files that have no business under the names they have.
@@ -414,34 +379,6 @@ impl<'a> Draft<'a> {
             jobs: self.jobs,
             seen: self.seen,
         }
-    }
-}
-
-/// What part of the log a file that was set aside stood for.
-struct Range {
-    first: u32,
-    last: u32,
-    header: Option<SegmentHeader>,
-}
-
-impl Range {
-    fn of(header: &SegmentHeader) -> Self {
-        let (first, last) = (header.log_first.get(), header.log_last.get());
-        Self { first, last, header: Some(*header) }
-    }
-
-    /// Whether `other` stands for a part of it, too.
-    fn is_of(&self, other: &SegmentHeader) -> bool {
-        let is_apart = other.log_last.get() < self.first || self.last < other.log_first.get();
-        !is_apart && !self.header.is_some_and(|own| siblings(&own, other))
-    }
-
-    /// Whether segments were written behind it as if it had never been: their records have the
-    /// sequences of those in it.
-    fn is_passed_over(&self, directory: &Directory) -> bool {
-        directory.headers.values().any(|header| {
-            header.log_first.get() > self.last && header.previous_segment.get() < self.first
-        })
     }
 }
 
