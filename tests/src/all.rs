@@ -19,6 +19,7 @@ mod damage;
 mod errors;
 mod faults;
 mod kills;
+mod lost_catalog;
 mod model;
 mod planted;
 mod planted_device;

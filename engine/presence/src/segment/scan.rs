@@ -173,6 +173,16 @@ impl Scanner {
         }
     }
 
+    /// The same, where segments before this one told of these streams.
+    pub(crate) fn knowing(mut self, catalog: Catalog) -> Self {
+        for entry in catalog.streams {
+            let layout = Arc::new(BlockLayout::new(&entry.schema));
+            self.streams.insert(entry.id, ScannedStream::new(layout));
+            self.catalog.insert(entry.id, entry);
+        }
+        self
+    }
+
     /// Where the entries end, an index at the very end left out.
     pub(crate) fn data_end(&self) -> End {
         self.before_index.unwrap_or(self.entries_end())

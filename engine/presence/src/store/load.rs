@@ -232,13 +232,14 @@ impl Loader {
         };
         names(&superseded);
         let last_log = candidates.iter().filter(|c| c.generation == 0).map(|c| c.number).max();
-        for &number in &order {
+        for (at, &number) in order.iter().enumerate() {
+            let earlier = order.get(..at).unwrap_or_default();
             if let Some(file) = by_number.get(&number) {
                 let successor = by_number.values().find(|f| {
                     f.header.generation.get() == 0 && f.header.previous_segment.get() == number
                 });
                 let end = successor.map(|successor| successor.header.previous_end.get());
-                self.load_segment(file, Some(number) == last_log, end, &mut report)?;
+                self.load_segment(file, earlier, Some(number) == last_log, end, &mut report)?;
             }
         }
         order.retain(|number| self.known.contains_key(number));
@@ -272,6 +273,10 @@ impl Loader {
         for entry in entries {
             let name = entry.name;
             let Some(number) = segment_number(&name) else {
+                // The number of a segment that a repair set aside is never used again.
+                let aside = name.strip_prefix("quarantine-").and_then(|rest| rest.get(9..));
+                let aside = aside.and_then(segment_number).unwrap_or(0);
+                self.highest_name = self.highest_name.max(aside);
                 let temporary = name.strip_prefix(".tmp-").is_some_and(|rest| rest.len() == 32);
                 if temporary && entry.regular {
                     dead.push(name);
@@ -338,6 +343,7 @@ impl Loader {
     fn load_segment(
         &mut self,
         file: &Arc<SegmentFile>,
+        earlier: &[u32],
         is_last: bool,
         end: Option<u32>,
         report: &mut RecoveryReport,
@@ -366,7 +372,11 @@ impl Loader {
         }
         let mut scanner = match self.known.remove(&number) {
             Some(Known::Open(scanner, _)) => scanner,
-            _ => Box::new(Scanner::new(Arc::clone(file))),
+            _ => {
+                // Its own catalogs may be what is damaged.
+                let known = merged_catalog(self, earlier);
+                Box::new(Scanner::new(Arc::clone(file)).knowing(known))
+            }
         };
         if self.following && is_last {
             scanner.follow()?;
