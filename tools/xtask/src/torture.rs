@@ -11,7 +11,7 @@ use std::process::Command;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::steps::execute;
-use crate::{Result, figures};
+use crate::{Result, figures, fuzz};
 
 /// Something that finds more the longer it runs.
 struct Part {
@@ -56,6 +56,11 @@ const PARTS: &[Part] = &[
         name: "concurrent",
         about: "readers beside a writer",
         run: |root, round| tests(root, round, "concurrent::"),
+    },
+    Part {
+        name: "fuzz",
+        about: "every target under libFuzzer",
+        run: |root, round| fuzz::run_for(root, (12.0 * round.scale).ceil() as u64).map(drop),
     },
 ];
 
