@@ -26,5 +26,6 @@ mod planted_device;
 mod recovery_cost;
 mod script;
 mod slow_streams;
+mod stalled;
 mod support;
 mod traced;

@@ -1,14 +1,20 @@
-//! Readers beside a writer: every answer is a prefix as of one moment, and never goes back, while
-//! segments roll, are given up and compacted.
+//! Readers beside a writer, in threads and in processes: every answer is a prefix as of one moment,
+//! and never goes back, while segments roll, are given up and compacted.
 
+use std::io::Read;
+use std::path::Path;
+use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use presence::{Database, Level, Options, Retention, Stream};
 
-use crate::support::{check_numbers, figure, number_at, number_schema, number_ts, scaled};
+use crate::support::{check_numbers, figure, number_at, number_schema, number_ts, rerun, scaled};
 
 const STREAMS: usize = 3;
+/// Set for a child that reads: the directory, and whether it follows by itself.
+const CHILD_DIRECTORY: &str = "PRESENCE_TEST_READ_DIRECTORY";
+const CHILD_FOLLOWS: &str = "PRESENCE_TEST_READ_FOLLOWS";
 
 fn options() -> Options {
     let mut options = Options::default();
@@ -25,9 +31,12 @@ fn name(stream: usize) -> String {
     format!("numbers {stream}")
 }
 
-/// Asks one stream in every way. Returns the end of what it holds.
+/// Asks one stream in every way: five answers. Returns the end of what it holds.
 fn look(stream: &Stream, number: usize) -> u64 {
     let len = stream.len();
+    let [durable, logged, appended] =
+        [Level::Disk, Level::Os, Level::Memory].map(|level| stream.records_at(level));
+    assert!(durable <= logged && logged <= appended, "{durable} {logged} {appended}");
     let found = check_numbers(stream, number).unwrap();
     let end = found.map_or(0, |found| found.end);
     assert!(len <= end, "{len} records, the last is {end}");
@@ -51,8 +60,10 @@ fn look(stream: &Stream, number: usize) -> u64 {
     end
 }
 
-fn read_until(stop: &AtomicBool, looks: &AtomicU64, db: &Database, refresh: bool) {
+/// Looks at all streams until told to stop. Returns the number of answers checked.
+fn read_until(stop: &AtomicBool, db: &Database, refresh: bool) -> u64 {
     let mut seen = [0; STREAMS];
+    let mut answers = 0;
     while !stop.load(Ordering::Relaxed) {
         if refresh {
             db.refresh().unwrap();
@@ -62,11 +73,93 @@ fn read_until(stop: &AtomicBool, looks: &AtomicU64, db: &Database, refresh: bool
             let end = look(&stream, number);
             assert!(end >= *seen, "stream {number} went back from {seen} to {end}");
             *seen = end;
+            answers += 5;
         }
-        looks.fetch_add(1, Ordering::Relaxed);
     }
+    answers
 }
 
+/// Opens what another handle or process writes, and reads it until told to stop.
+fn read_apart(stop: &AtomicBool, path: &Path, follow: bool) -> u64 {
+    let mut options = options();
+    options.follow = follow;
+    options.map = follow;
+    let db = Database::open_read_only(path, options).unwrap();
+    read_until(stop, &db, !follow)
+}
+
+/// Not a test by itself: a reader in a process of its own, until its input ends.
+#[test]
+fn child_that_reads() {
+    let Some(directory) = std::env::var_os(CHILD_DIRECTORY) else { return };
+    let follow = std::env::var_os(CHILD_FOLLOWS).is_some();
+    let stop = AtomicBool::new(false);
+    let answers = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let _end = std::io::stdin().read_to_end(&mut Vec::new());
+            stop.store(true, Ordering::Relaxed);
+        });
+        let answers = std::panic::catch_unwind(|| read_apart(&stop, directory.as_ref(), follow));
+        // The thread that waits for the end of the input would keep this one.
+        answers.unwrap_or_else(|_| std::process::exit(101))
+    });
+    println!("\nANSWERS {answers}");
+}
+
+fn start_reader(path: &Path, follow: bool) -> Child {
+    let mut command = rerun("concurrent::child_that_reads");
+    command.env(CHILD_DIRECTORY, path).stdin(Stdio::piped()).stdout(Stdio::piped());
+    if follow {
+        command.env(CHILD_FOLLOWS, "1");
+    }
+    command.spawn().unwrap()
+}
+
+/// Ends a reader's input, and returns the answers that it checked.
+fn end_reader(mut child: Child) -> u64 {
+    drop(child.stdin.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "a reading process ended with {}", output.status);
+    let text = String::from_utf8_lossy(&output.stdout);
+    let answers = text.lines().find_map(|line| line.strip_prefix("ANSWERS "));
+    answers.unwrap().parse().unwrap()
+}
+
+/// Appends, and flushes now and then, for a time. Returns where the streams end.
+fn write_for(
+    db: &Database,
+    streams: &[Stream],
+    time: Duration,
+    stop: &AtomicBool,
+) -> [u64; STREAMS] {
+    let mut ends = [0; STREAMS];
+    let mut writers: Vec<_> =
+        streams.iter().map(|stream| stream.writer::<i64>().unwrap()).collect();
+    let mut watermarks = [(0, 0); 2];
+    let started = Instant::now();
+    while started.elapsed() < time && !stop.load(Ordering::Relaxed) {
+        for (number, writer) in writers.iter_mut().enumerate() {
+            for _ in 0..20 {
+                let sequence = ends[number];
+                writer.append(number_ts(sequence), number_at(number, sequence)).unwrap();
+                ends[number] += 1;
+            }
+        }
+        if ends[0] % 400 == 0 {
+            let to_disk = ends[0] % 4000 == 0;
+            let flushed = db.flush(if to_disk { Level::Disk } else { Level::Os }).unwrap();
+            let (watermark, before) =
+                ((flushed.segment, flushed.offset), &mut watermarks[usize::from(to_disk)]);
+            assert!(watermark >= *before, "the watermark went back from {before:?} to {flushed:?}");
+            *before = watermark;
+        }
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    stop.store(true, Ordering::Relaxed);
+    ends
+}
+
+/// Two readers in this process, two in others.
 #[test]
 fn readers_see_prefixes_while_everything_goes_on() {
     let directory = tempfile::tempdir().unwrap();
@@ -75,27 +168,18 @@ fn readers_see_prefixes_while_everything_goes_on() {
         .map(|number| db.create_stream(&name(number), number_schema(number)).unwrap())
         .collect();
     db.flush(Level::Disk).unwrap();
-    let (stop, looks) = (AtomicBool::new(false), AtomicU64::new(0));
-    let mut ends = [0_u64; STREAMS];
-    std::thread::scope(|scope| {
-        for reader in 0..4 {
-            let (db, stop, looks) = (db.clone(), &stop, &looks);
-            let path = directory.path();
-            scope.spawn(move || {
-                let _stop_all = StopOnPanic(stop);
-                // Two share the writer's handle, one follows by itself, one when asked.
-                let mut options = options();
-                options.follow = reader == 2;
-                options.map = reader == 2;
-                match reader {
-                    0 | 1 => read_until(stop, looks, &db, false),
-                    _ => {
-                        let db = Database::open_read_only(path, options).unwrap();
-                        read_until(stop, looks, &db, reader == 3);
-                    }
-                }
-            });
-        }
+    let (stop, answers) = (AtomicBool::new(false), AtomicU64::new(0));
+    let time = Duration::from_secs(scaled(60));
+    let ends = std::thread::scope(|scope| {
+        let children = [true, false].map(|follow| start_reader(directory.path(), follow));
+        scope.spawn(|| {
+            let _stop_all = StopOnPanic(&stop);
+            answers.fetch_add(read_until(&stop, &db, false), Ordering::Relaxed);
+        });
+        scope.spawn(|| {
+            let _stop_all = StopOnPanic(&stop);
+            answers.fetch_add(read_apart(&stop, directory.path(), true), Ordering::Relaxed);
+        });
         scope.spawn(|| {
             let _stop_all = StopOnPanic(&stop);
             while !stop.load(Ordering::Relaxed) {
@@ -106,24 +190,11 @@ fn readers_see_prefixes_while_everything_goes_on() {
             }
         });
         let _stop_all = StopOnPanic(&stop);
-        let started = Instant::now();
-        let mut writers: Vec<_> =
-            streams.iter().map(|stream| stream.writer::<i64>().unwrap()).collect();
-        while started.elapsed() < Duration::from_secs(scaled(5)) && !stop.load(Ordering::Relaxed) {
-            for (number, writer) in writers.iter_mut().enumerate() {
-                for _ in 0..20 {
-                    let sequence = ends[number];
-                    writer.append(number_ts(sequence), number_at(number, sequence)).unwrap();
-                    ends[number] += 1;
-                }
-            }
-            if ends[0] % 400 == 0 {
-                let level = if ends[0] % 4000 == 0 { Level::Disk } else { Level::Os };
-                db.flush(level).unwrap();
-            }
-            std::thread::sleep(Duration::from_micros(200));
+        let ends = write_for(&db, &streams, time, &stop);
+        for child in children {
+            answers.fetch_add(end_reader(child), Ordering::Relaxed);
         }
-        stop.store(true, Ordering::Relaxed);
+        ends
     });
     drop(streams);
     db.close().unwrap();
@@ -133,8 +204,9 @@ fn readers_see_prefixes_while_everything_goes_on() {
         let found = check_numbers(&db.stream(&name(number)).unwrap(), number).unwrap();
         assert_eq!(found.map(|found| found.end), Some(end));
     }
-    println!("{ends:?} records, looked at {looks:?} times");
-    figure("snapshots checked beside a writer", looks.into_inner());
+    let answers = answers.load(Ordering::Relaxed);
+    figure("answers of readers beside a writer", answers);
+    println!("{ends:?} records, {answers} answers");
 }
 
 /// Ends the other threads when one fails, so that the test ends too.
