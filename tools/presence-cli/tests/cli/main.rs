@@ -12,5 +12,6 @@ mod dump;
 mod endings;
 mod exports;
 mod imports;
+mod kills;
 mod recordings;
 mod support;

@@ -120,18 +120,27 @@ pub(crate) fn recordings() -> Option<PathBuf> {
     if dir.join("MANIFEST.json").is_file() {
         return Some(dir);
     }
-    // Not println!: the harness would keep it from those who should read it.
-    let _said = writeln!(
-        std::io::stderr(),
-        "SKIPPED: no recordings at {} (set PRESENCE_TEST_DATA)",
-        dir.display()
-    );
+    say_skipped(&format!("no recordings at {} (set PRESENCE_TEST_DATA)", dir.display()));
     None
 }
 
-/// Reports a count, for those who collect them.
+/// Says that something could not be tested here, and why.
+pub(crate) fn say_skipped(what: &str) {
+    // Not println!: the harness would keep it from those who should read it.
+    let _said = writeln!(std::io::stderr(), "SKIPPED: {what}");
+    figure(&format!("skipped: {what}"), 1);
+}
+
+/// `count`, scaled by `PRESENCE_TEST_SCALE`, at least one.
+pub(crate) fn scaled(count: u64) -> u64 {
+    let scale = std::env::var("PRESENCE_TEST_SCALE").ok().and_then(|scale| scale.parse().ok());
+    ((count as f64 * scale.unwrap_or(1.0)) as u64).max(1)
+}
+
+/// Adds `count` to the figure `name` of this run: one line in the file that `PRESENCE_FIGURES`
+/// names, nothing where it is not set.
 pub(crate) fn figure(name: &str, count: u64) {
     let Some(path) = std::env::var_os("PRESENCE_FIGURES") else { return };
-    let file = std::fs::File::options().append(true).create(true).open(path);
+    let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
     file.unwrap().write_all(format!("{name}\t{count}\n").as_bytes()).unwrap();
 }

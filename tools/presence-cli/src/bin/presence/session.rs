@@ -67,6 +67,15 @@ impl Inner {
     }
 }
 
+/// Whether `path` is a directory that is empty, or holds what a database leaves that was cut off
+/// while it was made.
+fn is_unmade(path: &Path) -> bool {
+    let is_ours = |name: &str| name == "LOCK" || name.starts_with(".tmp-");
+    path.read_dir().is_ok_and(|entries| {
+        entries.flatten().all(|entry| entry.file_name().to_str().is_some_and(is_ours))
+    })
+}
+
 fn options() -> Options {
     let mut options = Options::default();
     // Nothing is read here: the memory is better spent on sorting.
@@ -81,8 +90,7 @@ impl Session {
     /// # Errors
     /// Where there is something else, or a database that cannot be opened.
     pub(crate) fn new(path: &Path, json: bool) -> Result<Self> {
-        let is_empty_dir = || path.read_dir().is_ok_and(|mut entries| entries.next().is_none());
-        let db = if path.exists() && !is_empty_dir() {
+        let db = if path.exists() && !is_unmade(path) {
             Some(open::to_write(path, options())?)
         } else {
             None
