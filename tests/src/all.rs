@@ -9,6 +9,7 @@
     )
 )]
 
+mod acks;
 mod backup;
 mod bad_input;
 mod basics;
@@ -18,11 +19,15 @@ mod crash;
 mod damage;
 mod errors;
 mod faults;
+mod full_disk;
 mod kills;
+mod locks;
 mod lost_catalog;
+mod memory_limit;
 mod model;
 mod planted;
 mod planted_device;
+mod power;
 mod recovery_cost;
 mod script;
 mod slow_streams;

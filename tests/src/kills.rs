@@ -123,6 +123,40 @@ fn look_on(path: &Path, stop: &AtomicBool) -> u64 {
     looks
 }
 
+/// Not a test by itself: a reader in a process of its own, which is killed, too.
+#[test]
+fn child_that_looks_on() {
+    let Ok(directory) = std::env::var(CHILD_DIRECTORY) else { return };
+    let _end_all = EndOnPanic;
+    look_on(Path::new(&directory), &AtomicBool::new(false));
+}
+
+/// A process that reads beside all writers of a directory, until it is killed with the value.
+struct Onlooker(std::process::Child);
+
+impl Onlooker {
+    fn start(path: &Path) -> Self {
+        let mut command = rerun("kills::child_that_looks_on");
+        command.env(CHILD_DIRECTORY, path).stdin(Stdio::null()).stdout(Stdio::null());
+        Self(command.spawn().unwrap())
+    }
+
+    /// Kills it. It must have been there till then.
+    fn kill(&mut self) {
+        let ended = self.0.try_wait().unwrap();
+        assert!(ended.is_none(), "a reader ended by itself: {ended:?}");
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+impl Drop for Onlooker {
+    fn drop(&mut self) {
+        let _gone = self.0.kill();
+        let _reaped = self.0.wait();
+    }
+}
+
 /// Starts the writer in another process. It goes on until it is killed.
 pub(crate) fn start_writer(path: &Path, seed: u64) -> std::process::Child {
     rerun("kills::child_that_is_killed")
@@ -181,10 +215,17 @@ fn writers_are_killed_and_lose_nothing_acknowledged() {
     let looks = AtomicU64::new(0);
     let mut promised_in_all = 0;
     let mut directory = tempfile::tempdir().unwrap();
+    let mut onlooker = Onlooker::start(directory.path());
     let mut before = [0; STREAMS];
     for seed in 1..=lives {
-        if seed % 25 == 0 {
-            directory = tempfile::tempdir().unwrap();
+        if seed % 10 == 0 {
+            onlooker.kill();
+            if seed % 20 == 0 {
+                directory = tempfile::tempdir().unwrap();
+            }
+            onlooker = Onlooker::start(directory.path());
+        }
+        if seed % 20 == 0 {
             before = [0; STREAMS];
         }
         let path = directory.path();
@@ -231,7 +272,9 @@ fn writers_are_killed_and_lose_nothing_acknowledged() {
             db.close().unwrap();
         }
     }
+    onlooker.kill();
     figure("kills at a random time", lives);
+    figure("readers killed beside them", 1 + lives / 10);
     figure("looks of readers at killed writers", looks.load(Ordering::Relaxed));
     println!("{lives} kills, {promised_in_all} records acknowledged, looked at {looks:?} times");
 }

@@ -97,6 +97,9 @@ fn tools(root: &Path) -> Result<Outcome> {
              (to get it: cargo install --locked cargo-nextest)",
         );
     }
+    if !has_program("mkfs.xfs") && !install_quietly("xfsprogs") {
+        missing.push("mkfs.xfs is missing, so power is not cut on XFS (to get it: xfsprogs)");
+    }
     if !recordings(root).is_dir() {
         missing.push(
             "the real recordings are missing, so tests on them cannot run \
@@ -107,6 +110,20 @@ fn tools(root: &Path) -> Result<Outcome> {
         true => Outcome::Done,
         false => Outcome::DoneNote(missing.join("; ")),
     })
+}
+
+fn has_program(name: &str) -> bool {
+    let mut paths = std::env::var_os("PATH").unwrap_or_default();
+    // Tools for the administrator are there whether or not the path says so.
+    paths.push(":/usr/sbin:/sbin");
+    std::env::split_paths(&paths).any(|path| path.join(name).is_file())
+}
+
+/// Installs a package of the system where that is allowed. Returns whether it is there then.
+fn install_quietly(package: &str) -> bool {
+    let mut command = Command::new("apt-get");
+    command.args(["install", "-y", "-qq", package]).env("DEBIAN_FRONTEND", "noninteractive");
+    output_of(&mut command).is_some()
 }
 
 fn has_subcommand(root: &Path, name: &str) -> bool {
