@@ -15,7 +15,7 @@ use crate::codec;
 use crate::dtype::DType;
 use crate::error::{FormatError, Result};
 use crate::layout::layout;
-use crate::schema::{Compression, Schema};
+use crate::schema::{Compression, Order, Schema};
 
 layout! {
     /// The second half of a block's header.
@@ -66,6 +66,7 @@ pub struct Lane {
 pub struct BlockLayout {
     lanes: Vec<Lane>,
     schema_crc: u32,
+    order: Order,
 }
 
 /// Arrays in a decoded block begin at multiples of this.
@@ -89,7 +90,45 @@ impl BlockLayout {
         Self {
             lanes: std::iter::once(time).chain(columns).collect(),
             schema_crc: crate::checksum::crc32(&bytes),
+            order: schema.order(),
         }
+    }
+
+    /// Whether a record at `next` may follow one at `last`.
+    pub const fn allows(&self, last: i64, next: i64) -> bool {
+        self.order.allows(last, next)
+    }
+
+    /// Checks that the timestamps, little-endian in `times`, keep the stream's order. O(records).
+    ///
+    /// # Errors
+    /// `Corrupt`.
+    pub fn check_order(&self, times: &[u8]) -> Result<()> {
+        let words = times.as_chunks::<8>().0;
+        let pairs = words.array_windows().map(|[left, right]| {
+            self.order.allows(i64::from_le_bytes(*left), i64::from_le_bytes(*right))
+        });
+        // Every pair is looked at: several at once are faster than one by one up to the first.
+        if pairs.fold(true, |sorted, allowed| sorted & allowed) {
+            Ok(())
+        } else {
+            Err(FormatError::corrupt(0, "timestamps that break the stream's order"))
+        }
+    }
+
+    /// Checks the timestamps at the front of a decoded block of `records` against its header and
+    /// the stream's order. O(records).
+    ///
+    /// # Errors
+    /// `Corrupt`.
+    pub fn check_times(&self, block: &BlockHeader, records: usize, decoded: &[u8]) -> Result<()> {
+        let times = decoded.get(..records.saturating_mul(8)).unwrap_or_default();
+        let ts = |word: Option<&[u8; 8]>| word.map(|word| i64::from_le_bytes(*word));
+        let bounds = (ts(times.first_chunk()), ts(times.last_chunk()));
+        if bounds != (Some(block.first_ts.get()), Some(block.last_ts.get())) {
+            return Err(FormatError::corrupt(0, "other timestamps than the block's header says"));
+        }
+        self.check_order(times)
     }
 
     /// Timestamps, then each column.

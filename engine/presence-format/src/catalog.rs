@@ -8,7 +8,7 @@
 //! - `sequence` never falls: a hole between what segments hold and what catalogs count is
 //!   lost data, and its size is known.
 
-use crate::caps::STREAMS_MAX;
+use crate::caps::{CATALOG_BYTES_MAX, STREAMS_MAX};
 use crate::error::{FormatError, Result};
 use crate::schema::{Schema, check_name, decode_name, encode_name};
 use crate::varint;
@@ -39,6 +39,13 @@ pub struct Catalog {
     pub streams: Vec<StreamEntry>,
 }
 
+impl StreamEntry {
+    /// Whether both are of one stream: an id never changes its name or its schema.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.id == other.id && self.name == other.name && self.schema == other.schema
+    }
+}
+
 const FINISHED: u8 = 1;
 const HAS_LAST_TS: u8 = 2;
 
@@ -66,6 +73,10 @@ impl Catalog {
     /// # Errors
     /// `Truncated` or `Corrupt`.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
+        if bytes.len() > CATALOG_BYTES_MAX {
+            let what = format!("a catalog of {} bytes", bytes.len());
+            return Err(FormatError::corrupt(0, what));
+        }
         let (catalog, rest) = Self::decode_prefix(bytes)?;
         if rest.is_empty() {
             Ok(catalog)

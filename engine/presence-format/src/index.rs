@@ -8,6 +8,8 @@
 //! - Entries of a stream ascend in sequence and time; their blocks lie before the index.
 //! - The index is a cache of the block headers: where they disagree, the blocks are right.
 
+use std::collections::BTreeSet;
+
 use zerocopy::little_endian::{I64, U32, U64};
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -134,12 +136,16 @@ impl Index {
         if count > u64::from(STREAMS_MAX) {
             return Err(FormatError::corrupt(0, format!("an index of {count} streams")));
         }
+        let mut seen = BTreeSet::new();
         let mut counts = Vec::new();
         for _ in 0..count {
             let (stream, after) = varint::decode(rest)?;
             let (blocks, after) = varint::decode(after)?;
             let stream = u32::try_from(stream).ok().filter(|id| (1..=STREAMS_MAX).contains(id));
             let stream = stream.ok_or_else(|| FormatError::corrupt(0, "impossible stream id"))?;
+            if !seen.insert(stream) {
+                return Err(FormatError::corrupt(0, format!("stream {stream} twice in an index")));
+            }
             counts.push((stream, usize::try_from(blocks).unwrap_or(usize::MAX)));
             rest = after;
         }

@@ -209,9 +209,9 @@ impl SegmentHeader {
             && self.previous_segment.get() < first
             && self.part.get() < self.parts.get()
             && if is_log {
-                own == first && own == last && self.parts.get() == 1
+                own == first && own == last && self.set.get() == own && self.parts.get() == 1
             } else {
-                own > last
+                own > last && self.set.get() > last
             };
         if sound { Ok(()) } else { Err(FormatError::corrupt(0, "impossible segment header")) }
     }
