@@ -241,9 +241,7 @@ impl Run {
                     && entry.header.payload_bytes.get() as usize == layout.decoded_bytes(records)
             });
             if as_it_is {
-                segment.checked_payload(&entry)?;
-                let bytes = segment.mapped(entry.payload_offset(), layout.decoded_bytes(records));
-                segment.check_ends(&entry, bytes.unwrap_or_default())?;
+                segment.check_mapped(&entry, layout)?;
                 let page = Page::mapped(segment, entry.payload_offset(), layout, records);
                 self.sample(block, &page);
                 kind.store(PLAIN, Ordering::Relaxed);

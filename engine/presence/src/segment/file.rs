@@ -126,6 +126,11 @@ impl SegmentFile {
             let fault = FormatError::corrupt(4, "not the block that the index tells of");
             return Err(Error::format(&self.name, u64::from(offset))(fault));
         }
+        let own = IndexEntry::of(&entry).map(|own| IndexEntry { rank: index.rank, ..own });
+        if own != Some(*index) {
+            let fault = FormatError::corrupt(0, "the index says something else of this block");
+            return Err(Error::format(&self.name, u64::from(offset))(fault));
+        }
         Ok(entry)
     }
 
@@ -153,6 +158,16 @@ impl SegmentFile {
             .and_then(|checks| checks.check(payload))
             .map_err(Error::format(&self.name, u64::from(start)))?;
         Ok(owned)
+    }
+
+    /// Checks a block that lies in the map as it is: its checksums, and the order of its records.
+    pub(crate) fn check_mapped(&self, entry: &Entry, layout: &BlockLayout) -> Result<()> {
+        self.checked_payload(entry)?;
+        let Some(block) = entry.block else { return Ok(()) };
+        let payload = self.mapped(entry.payload_offset(), entry.stored_bytes() as usize);
+        layout
+            .check_times(&block, entry.header.records.get() as usize, payload.unwrap_or_default())
+            .map_err(Error::format(&self.name, u64::from(entry.payload_offset())))
     }
 
     /// Fills the zeroed `buf` from `offset` on; what lies behind the end of the file stays zeros,
@@ -199,22 +214,10 @@ impl SegmentFile {
         };
         let mut page =
             AlignedBuf::zeroed(decoded_bytes).map_err(Error::io("decode", &self.name))?;
-        layout.decode(compression, records, stored, &mut page).map_err(fault)?;
-        self.check_ends(entry, &page)?;
+        layout
+            .decode(compression, records, stored, &mut page)
+            .and_then(|()| layout.check_times(&block, records, &page))
+            .map_err(fault)?;
         Ok(page)
-    }
-
-    /// Checks that a decoded block begins and ends when its header says: by that it was found.
-    pub(crate) fn check_ends(&self, entry: &Entry, decoded: &[u8]) -> Result<()> {
-        let Some(block) = entry.block else { return Ok(()) };
-        let times = decoded.as_chunks::<8>().0;
-        let records = entry.header.records.get() as usize;
-        let at = |index: usize| times.get(index).map(|word| i64::from_le_bytes(*word));
-        let (first, last) = (block.first_ts.get(), block.last_ts.get());
-        if at(0) == Some(first) && at(records.wrapping_sub(1)) == Some(last) {
-            return Ok(());
-        }
-        let fault = FormatError::corrupt(0, "timestamps that differ from the block's header");
-        Err(Error::format(&self.name, u64::from(entry.payload_offset()))(fault))
     }
 }

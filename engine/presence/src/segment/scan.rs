@@ -10,12 +10,15 @@
 //! - Bytes behind the end of the file count as zeros: what a crash cut off may have been nothing
 //!   but zeros, and then the entry is sound whatever is written behind it later.
 //! - Time and reads are linear in the file's length: the file is searched for entries behind
-//!   unsound bytes once.
+//!   unsound bytes once. A file that contradicts itself more often than any accident does is read
+//!   up to there, and the rest is damage.
+//! - A segment gets its name after its first catalog is durable: one without it is damaged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use presence_format::FormatError;
 use presence_format::block::BlockLayout;
+use presence_format::caps::SEGMENT_BYTES_MAX;
 use presence_format::catalog::{Catalog, StreamEntry};
 use presence_format::checksum::PayloadChecks;
 use presence_format::entry::{ENTRY_ALIGN, ENTRY_MAGIC, Entry, EntryKind, align_up};
@@ -27,6 +30,16 @@ use super::file::SegmentFile;
 use super::writer::End;
 use crate::error::{Error, Result};
 use crate::shim::Arc;
+
+/// Damaged places of one segment that are told one by one.
+const DAMAGE_MAX: usize = 10_000;
+/// Sound headers behind the first unsound entry that are kept: 32 MiB of them.
+const AHEAD_MAX: usize = 2 << 20;
+/// Zeros are passed over in steps of this.
+const SKIP: usize = 4096;
+/// Payloads that turn out unsound may be read for this many bytes, and twice the file's length:
+/// headers that overlap could claim any number.
+const WASTE_MAX: u64 = 256 << 20;
 
 /// Unsound bytes that were durable once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +97,27 @@ impl ScannedStream {
         }
     }
 
+    /// Sections follow each other and the blocks, and keep the stream's order.
+    fn check_section(&self, section: &Section<'_>) -> presence_format::error::Result<()> {
+        let in_blocks = self.blocks.last().map_or(0, IndexEntry::end_sequence);
+        let end = self.tail.last().map_or(in_blocks, Piece::end_sequence);
+        if section.first_sequence < end {
+            return Err(FormatError::corrupt(0, "a frame that repeats records"));
+        }
+        let times = section.lanes(&self.layout).next().unwrap_or_default();
+        self.layout.check_order(times)?;
+        let in_tail = self.tail.last().and_then(|piece| piece.lanes.first()?.last_chunk());
+        let in_blocks = self.blocks.last().map(|block| block.last_ts.get());
+        let last = in_tail.map(|word| i64::from_le_bytes(*word)).or(in_blocks);
+        let first = times.first_chunk().map(|word| i64::from_le_bytes(*word));
+        match (last, first) {
+            (Some(last), Some(first)) if !self.layout.allows(last, first) => {
+                Err(FormatError::corrupt(0, "a frame whose timestamps fall"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn take_section(&mut self, section: &Section<'_>) {
         let continues =
             self.tail.last().is_some_and(|piece| piece.end_sequence() == section.first_sequence);
@@ -129,6 +163,8 @@ pub(crate) struct Scanner {
     ahead: Option<Ahead>,
     /// Whether something was followed before: what is zeros since then was not written yet.
     followed: bool,
+    /// Bytes of payloads that were read for nothing.
+    wasted: u64,
 }
 
 /// Sound headers that lie behind unsound bytes, ascending in offset and number.
@@ -137,6 +173,8 @@ struct Ahead {
     headers: Vec<AheadHeader>,
     /// Largest durable offset that one of them names.
     durable: u32,
+    /// Whether there are more than are kept.
+    overflow: bool,
     /// End of the last byte that is not zero.
     used: u32,
 }
@@ -160,7 +198,7 @@ impl Scanner {
             end: End { offset: FIRST_ENTRY, crc, entries: 0 },
             taken_to: FIRST_ENTRY,
             before_index: None,
-            durable: 0,
+            durable: FIRST_ENTRY + 1,
             retained_from: 0,
             catalog: BTreeMap::new(),
             streams: BTreeMap::new(),
@@ -170,6 +208,7 @@ impl Scanner {
             resume_at: FIRST_ENTRY,
             ahead: None,
             followed: false,
+            wasted: 0,
         }
     }
 
@@ -210,6 +249,7 @@ impl Scanner {
         self.window.clear();
         self.ahead = None;
         self.torn_end = 0;
+        self.wasted = 0;
         loop {
             let fault = self.run()?;
             let offset = self.end.offset;
@@ -269,6 +309,7 @@ impl Scanner {
             return Ok(Some("the entry does not follow the one before".to_owned()));
         }
         if let Err(what) = self.take(&entry)? {
+            self.wasted = self.wasted.saturating_add(u64::from(entry.stored_bytes()));
             return Ok(Some(what));
         }
         self.before_index = (entry.kind == EntryKind::Index).then_some(self.entries_end());
@@ -295,15 +336,14 @@ impl Scanner {
             return Ok(Err(error.what));
         }
         let taken = match entry.kind {
-            EntryKind::Catalog => Catalog::decode(payload).map(|catalog| {
-                self.retained_from = self.retained_from.max(catalog.retained_from);
-                for stream in catalog.streams {
-                    let layout = || Arc::new(BlockLayout::new(&stream.schema));
-                    self.streams.entry(stream.id).or_insert_with(|| ScannedStream::new(layout()));
-                    self.catalog.insert(stream.id, stream);
+            EntryKind::Catalog => match Catalog::decode(payload) {
+                Ok(catalog) => {
+                    self.take_catalog(entry, catalog);
+                    Ok(())
                 }
-            }),
-            EntryKind::Frame => take_frame(&mut self.streams, payload),
+                Err(error) => Err(error),
+            },
+            EntryKind::Frame => take_frame(&mut self.streams, entry, payload),
             EntryKind::Block => take_block(&mut self.streams, entry),
             EntryKind::Index => Ok(()),
         };
@@ -316,32 +356,50 @@ impl Scanner {
         }
     }
 
+    /// Takes what a catalog says of streams, but for what contradicts an earlier one.
+    fn take_catalog(&mut self, entry: &Entry, catalog: Catalog) {
+        let at = (entry.header.offset.get(), entry.end());
+        if catalog.retained_from <= self.segment.header.log_last.get() {
+            self.retained_from = self.retained_from.max(catalog.retained_from);
+        } else {
+            self.note_damage(at.0, at.1, "a catalog that gives up its own segment");
+        }
+        for stream in catalog.streams {
+            let known = self.catalog.get(&stream.id);
+            if known.is_some_and(|known| !known.is_same(&stream)) {
+                let what = format!("stream {} has another name or schema than before", stream.id);
+                self.note_damage(at.0, at.1, &what);
+                continue;
+            }
+            let layout = || Arc::new(BlockLayout::new(&stream.schema));
+            self.streams.entry(stream.id).or_insert_with(|| ScannedStream::new(layout()));
+            self.catalog.insert(stream.id, stream);
+        }
+    }
+
     /// Looks behind an unsound entry for the place to go on. `None` where the rest is a torn tail.
     fn look_ahead(&mut self, fault: &str) -> Result<Option<u32>> {
-        let bad = self.end.offset;
-        let (next, durable, used) = {
+        let End { offset: bad, entries, crc } = self.end;
+        let (follower, above, durable, used, overflow) = {
             let ahead = self.ahead(bad)?;
-            let at = ahead.headers.partition_point(|header| header.offset <= bad);
-            (ahead.headers.get(at).copied(), ahead.durable, ahead.used)
+            let follower = ahead.above(bad, entries).filter(|next| next.number == entries);
+            let above = ahead.above(bad, entries.saturating_add(1));
+            (follower, above, ahead.durable, ahead.used, ahead.overflow)
         };
         self.durable = self.durable.max(durable);
-        if let Some(next) = next {
-            let chains = next.number == self.end.entries && next.previous_crc == self.end.crc;
-            if chains {
-                let torn = next.used_before.saturating_sub(bad);
-                self.torn_inside = self.torn_inside.saturating_add(torn);
-                return Ok(Some(next.offset));
-            }
-            if self.durable > bad && next.number > self.end.entries {
-                self.note_damage(bad, next.offset, fault);
-                self.end.crc = next.previous_crc;
-                self.end.entries = next.number;
-                return Ok(Some(next.offset));
-            }
-        }
-        // Behind the durable end of a segment with a successor lies nothing that anybody misses.
-        if self.durable > bad && used > bad && !self.is_footer(bad, used)? {
-            self.note_damage(bad, used.min(self.durable), fault);
+        if let Some(why) = self.gives_up(overflow)? {
+            self.note_damage(bad, used.max(bad), why);
+        } else if let Some(next) = follower.filter(|next| next.previous_crc == crc) {
+            let torn = next.used_before.saturating_sub(bad);
+            self.torn_inside = self.torn_inside.saturating_add(torn);
+            return Ok(Some(next.offset));
+        } else if let Some(next) = above.filter(|_| self.durable > bad) {
+            self.note_damage(bad, next.offset, fault);
+            self.end.crc = next.previous_crc;
+            self.end.entries = next.number;
+            return Ok(Some(next.offset));
+        } else if self.durable > bad && self.is_missed(bad, used) {
+            self.note_damage(bad, used.min(self.durable).max(bad), fault);
         }
         self.torn_end = used.saturating_sub(bad);
         self.resume_at = align_up(used.max(bad));
@@ -357,10 +415,26 @@ impl Scanner {
         });
     }
 
-    /// Whether what lies from `bad` on can be nothing but a footer behind its index.
-    fn is_footer(&mut self, bad: u32, used: u32) -> Result<bool> {
-        let last_is_index = self.before_index.is_some();
-        Ok(last_is_index && used.saturating_sub(bad) <= 2 * ENTRY_ALIGN)
+    /// Whether anybody misses what lies from `bad` on: nobody what was never there, behind the
+    /// durable end of a segment with a successor, nor what can only be a footer behind its index.
+    fn is_missed(&self, bad: u32, used: u32) -> bool {
+        let is_footer = self.before_index.is_some() && used.saturating_sub(bad) <= 2 * ENTRY_ALIGN;
+        bad == FIRST_ENTRY || (used > bad && !is_footer)
+    }
+
+    /// Why the scan does not go on, where the file contradicts itself too often.
+    fn gives_up(&self, overflow: bool) -> Result<Option<&'static str>> {
+        let file = &self.segment;
+        let len = file.file.len().map_err(Error::io("measure", &file.name))?;
+        Ok(if overflow {
+            Some("too many entries that do not follow each other; not read from here on")
+        } else if self.damage.len() >= DAMAGE_MAX {
+            Some("too many damaged places; not read from here on")
+        } else if self.wasted > WASTE_MAX.saturating_add(len.saturating_mul(2)) {
+            Some("too many entries whose payload is unsound; not read from here on")
+        } else {
+            None
+        })
     }
 
     /// The sound headers behind `bad`: found once, kept for the rest of the scan.
@@ -372,7 +446,15 @@ impl Scanner {
             let place = self.segment.place();
             let mut ahead = Ahead { used: bad, ..Ahead::default() };
             let mut offset = bad;
-            loop {
+            while offset < SEGMENT_BYTES_MAX {
+                // Only where a step begins: at the end of the file it cannot be held.
+                if offset.is_multiple_of(SKIP as u32) {
+                    let skipped = self.window.get(offset, SKIP)?;
+                    if skipped.len() == SKIP && skipped.iter().all(|&byte| byte == 0) {
+                        offset = offset.saturating_add(SKIP as u32);
+                        continue;
+                    }
+                }
                 let bytes = self.window.get(offset, 128)?;
                 let chunk = bytes.get(..bytes.len().min(ENTRY_ALIGN as usize)).unwrap_or_default();
                 if chunk.is_empty() {
@@ -402,12 +484,23 @@ impl Ahead {
             self.headers.pop();
         }
         self.durable = self.durable.max(entry.header.durable_offset.get());
+        if self.headers.len() >= AHEAD_MAX {
+            self.overflow = true;
+            return;
+        }
         self.headers.push(AheadHeader {
             offset,
             number,
             previous_crc: entry.header.previous_crc.get(),
             used_before: self.used,
         });
+    }
+
+    /// The first header above `offset` with at least this number.
+    fn above(&self, offset: u32, number: u32) -> Option<AheadHeader> {
+        let is_below = |header: &AheadHeader| header.offset <= offset || header.number < number;
+        let at = self.headers.partition_point(is_below);
+        self.headers.get(at).copied()
     }
 }
 
@@ -421,7 +514,7 @@ fn take_block(
     };
     let ascends = stream.blocks.last().is_none_or(|last| {
         last.end_sequence() <= index.first_sequence.get()
-            && last.last_ts.get() <= index.first_ts.get()
+            && stream.layout.allows(last.last_ts.get(), index.first_ts.get())
     });
     if !ascends {
         return Err(FormatError::corrupt(40, "block out of order"));
@@ -432,15 +525,28 @@ fn take_block(
 
 fn take_frame(
     streams: &mut BTreeMap<u32, ScannedStream>,
+    entry: &Entry,
     payload: &[u8],
 ) -> presence_format::error::Result<()> {
     let record_bytes = |stream| streams.get(&stream).map(|found| found.layout.record_bytes());
     let mut sections = Vec::new();
+    let mut seen = BTreeSet::new();
     let mut rest = payload;
+    let mut records = 0_u64;
     while !rest.is_empty() {
         let section;
         (section, rest) = Section::decode(rest, record_bytes)?;
+        if !seen.insert(section.stream) {
+            return Err(FormatError::corrupt(0, "a frame with two sections of one stream"));
+        }
+        if let Some(stream) = streams.get(&section.stream) {
+            stream.check_section(&section)?;
+        }
+        records += u64::from(section.records);
         sections.push(section);
+    }
+    if records != u64::from(entry.header.records.get()) {
+        return Err(FormatError::corrupt(36, format!("a frame of {records} records")));
     }
     for section in sections {
         if let Some(stream) = streams.get_mut(&section.stream) {

@@ -12,7 +12,7 @@ use presence_format::block::BlockLayout;
 use presence_format::catalog::{Catalog, StreamEntry};
 use presence_format::checksum::PayloadChecks;
 use presence_format::entry::{Entry, EntryKind};
-use presence_format::index::{Index, StreamBlocks};
+use presence_format::index::{Index, IndexEntry, StreamBlocks};
 use presence_format::segment::{DatabaseId, Footer};
 
 use super::live::{Candidate, live};
@@ -277,8 +277,7 @@ impl Loader {
                 let aside = name.strip_prefix("quarantine-").and_then(|rest| rest.get(9..));
                 let aside = aside.and_then(segment_number).unwrap_or(0);
                 self.highest_name = self.highest_name.max(aside);
-                let temporary = name.strip_prefix(".tmp-").is_some_and(|rest| rest.len() == 32);
-                if temporary && entry.regular {
+                if is_temporary(&name) && entry.regular {
                     dead.push(name);
                 } else if name != "LOCK" {
                     report.ignored.push(name);
@@ -433,6 +432,12 @@ impl Loader {
     }
 }
 
+/// Whether it is the name of a segment that has no name yet. What is merely like it is somebody's.
+fn is_temporary(name: &str) -> bool {
+    let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    name.strip_prefix(".tmp-").is_some_and(|id| id.len() == 32 && id.bytes().all(is_digit))
+}
+
 fn file_end(file: &SegmentFile) -> Result<u32> {
     let len = file.file.len().map_err(Error::io("measure", &file.name))?;
     Ok(u32::try_from(len).unwrap_or(u32::MAX))
@@ -457,11 +462,15 @@ pub(crate) fn read_sealed(file: &Arc<SegmentFile>) -> Result<SealedSegment> {
     file.read(&mut bytes, footer_offset)?;
     let footer = Footer::decode(&bytes, file.place(), len).map_err(Error::format(name, at))?;
     let index_offset = footer.index_offset.get();
-    let mut stored = vec![0; (footer_offset - index_offset) as usize];
-    file.read(&mut stored, index_offset)?;
     let fault = || Error::format(name, u64::from(index_offset));
+    // The header first: nothing but an index says how much is to be read.
+    let mut stored = vec![0; footer_offset.saturating_sub(index_offset).min(128) as usize];
+    file.read(&mut stored, index_offset)?;
     let entry = Entry::parse(&stored, file.place(), index_offset).map_err(fault())?;
     let header_bytes = entry.kind.header_bytes() as usize;
+    let end = entry.payload_offset().saturating_add(entry.stored_bytes());
+    stored.resize(end.min(footer_offset).saturating_sub(index_offset) as usize, 0);
+    file.read(&mut stored, index_offset)?;
     let payload_bytes = entry.header.payload_bytes.get() as usize;
     let payload = stored.get(header_bytes..header_bytes.saturating_add(payload_bytes));
     let table = stored.get(
@@ -480,6 +489,10 @@ pub(crate) fn read_sealed(file: &Arc<SegmentFile>) -> Result<SealedSegment> {
         .and_then(|checks| checks.check(payload))
         .map_err(fault())?;
     let index = Index::decode(payload, index_offset).map_err(fault())?;
+    if index.catalog.retained_from > file.header.log_last.get() {
+        let what = "an index that gives up its own segment";
+        return Err(fault()(presence_format::FormatError::corrupt(64, what)));
+    }
     let runs = index.streams.iter().filter(|blocks| !blocks.entries.is_empty());
     let layouts: BTreeMap<u32, BlockLayout> = index
         .catalog
@@ -487,14 +500,59 @@ pub(crate) fn read_sealed(file: &Arc<SegmentFile>) -> Result<SealedSegment> {
         .iter()
         .map(|stream| (stream.id, BlockLayout::new(&stream.schema)))
         .collect();
+    let is_sound = |blocks: &StreamBlocks| {
+        layouts.get(&blocks.stream).is_some_and(|layout| {
+            let ts = |left: &IndexEntry, right: &IndexEntry| {
+                layout.allows(left.last_ts.get(), right.first_ts.get())
+            };
+            blocks.entries.array_windows().all(|[left, right]| ts(left, right))
+        })
+    };
+    if !runs.clone().all(is_sound) {
+        let what = "an index of blocks that its catalog does not allow";
+        return Err(fault()(presence_format::FormatError::corrupt(64, what)));
+    }
     let run = |blocks: &StreamBlocks| {
-        // Blocks of a stream that the catalog does not have cannot be read, nor asked for.
         let layout = layouts.get(&blocks.stream)?;
         let run = Run::new(Arc::clone(file), layout, &blocks.entries);
         Some((blocks.stream, Arc::new(run)))
     };
     let runs = runs.filter_map(run).collect();
     Ok(SealedSegment { file: Arc::clone(file), footer, catalog: index.catalog, runs })
+}
+
+/// Contradictions between catalogs that are told.
+const CONTRADICTIONS_MAX: usize = 1000;
+
+/// What catalogs of the segments `order` say of streams that contradicts what came before.
+pub(crate) fn contradictions(loader: &Loader, order: &[u32]) -> Vec<Damage> {
+    let mut known: BTreeMap<u32, &StreamEntry> = BTreeMap::new();
+    let mut names: BTreeMap<&str, u32> = BTreeMap::new();
+    let mut wrong = Vec::new();
+    for &number in order {
+        let Some(known_segment) = loader.known.get(&number) else { continue };
+        let (file, streams): (_, Box<dyn Iterator<Item = &StreamEntry>>) = match known_segment {
+            Known::Sealed(sealed) => (&sealed.file, Box::new(sealed.catalog.streams.iter())),
+            Known::Open(scanner, file) => (file, Box::new(scanner.catalog.values())),
+        };
+        for stream in streams {
+            let id = stream.id;
+            let what = match known.insert(id, stream) {
+                Some(before) if !before.is_same(stream) => {
+                    format!("stream {id} has another name or schema than in earlier segments")
+                }
+                Some(_) => continue,
+                None => match names.insert(&stream.name, id) {
+                    Some(other) => format!("streams {other} and {id} have the same name"),
+                    None => continue,
+                },
+            };
+            if wrong.len() < CONTRADICTIONS_MAX {
+                wrong.push(whole_file(&file.name, &what));
+            }
+        }
+    }
+    wrong
 }
 
 /// The newest word on every stream, over the segments `order`.

@@ -8,11 +8,12 @@
 use std::collections::BTreeMap;
 
 use presence_format::block::BlockLayout;
+use presence_format::caps::PAYLOAD_BYTES_MAX;
 use presence_format::catalog::{Catalog, StreamEntry};
 use presence_format::index::IndexEntry;
 
 use super::core::{LiveSegment, StreamTable};
-use super::load::{LoadedSegment, Loader, merged_catalog};
+use super::load::{LoadedSegment, Loader, contradictions, merged_catalog};
 use super::report::RecoveryReport;
 use super::stream_state::StreamState;
 use crate::device::Device;
@@ -59,16 +60,26 @@ pub(crate) fn seal_open_segment(
     let mut records = 0;
     for (&id, stream) in &scanner.streams {
         let Some(entry) = scanner.catalog.get(&id) else { continue };
+        let most = stream.layout.records_within(PAYLOAD_BYTES_MAX as usize);
         for piece in &stream.tail {
-            let lanes: Vec<&[u8]> = piece.lanes.iter().map(Vec::as_slice).collect();
-            writer.block(&BlockParts {
-                stream: id,
-                layout: &stream.layout,
-                compression: entry.schema.compression(),
-                first_sequence: piece.first_sequence,
-                records: piece.records,
-                lanes: &lanes,
-            })?;
+            for from in (0..piece.records).step_by(most) {
+                let count = most.min(piece.records - from);
+                let shapes = stream.layout.lanes().iter().zip(&piece.lanes);
+                let lanes: Vec<&[u8]> = shapes
+                    .map(|(shape, lane)| {
+                        let bytes = from * shape.value_bytes..(from + count) * shape.value_bytes;
+                        lane.get(bytes).unwrap_or_default()
+                    })
+                    .collect();
+                writer.block(&BlockParts {
+                    stream: id,
+                    layout: &stream.layout,
+                    compression: entry.schema.compression(),
+                    first_sequence: piece.first_sequence.saturating_add(from as u64),
+                    records: count,
+                    lanes: &lanes,
+                })?;
+            }
             records += piece.records as u64;
         }
     }
@@ -101,6 +112,7 @@ pub(crate) fn build(
     known: &StreamTable,
     report: &mut RecoveryReport,
 ) -> Built {
+    report.damage.extend(contradictions(loader, order));
     let catalog = merged_catalog(loader, order);
     let schema_crc = |stream: &StreamEntry| BlockLayout::new(&stream.schema).schema_crc();
     let schemas: BTreeMap<u32, u32> =
