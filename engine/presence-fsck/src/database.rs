@@ -334,7 +334,9 @@ pub(crate) fn segment_number(name: &str) -> Option<u32> {
 }
 
 fn other_file(judge: &mut Judge<'_>, name: &str, is_regular: bool) {
-    let is_temporary = name.strip_prefix(".tmp-").is_some_and(|rest| rest.len() == 32);
+    let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    let id = name.strip_prefix(".tmp-");
+    let is_temporary = id.is_some_and(|id| id.len() == 32 && id.bytes().all(is_digit));
     if is_temporary && is_regular {
         let what = "a segment that a crash left without a name; nothing in it was promised";
         judge.findings.file(Code::Temporary, name, what);

@@ -9,7 +9,7 @@ use std::io;
 
 use presence_format::Compression;
 use presence_format::block::BlockLayout;
-use presence_format::caps::PAYLOAD_BYTES_MAX;
+use presence_format::caps::{PAYLOAD_BYTES_MAX, SEGMENT_BYTES_MAX};
 use presence_format::catalog::Catalog;
 use presence_format::entry::{Entry, EntryKind};
 use presence_format::index::{Index, IndexEntry};
@@ -56,6 +56,10 @@ pub(crate) fn judge(judge: &mut Judge<'_>, member: &Member) -> io::Result<LogEnd
         Ok(seal) => sealed(judge, member, &mut bytes, &seal)?,
         Err(fault) => unsealed(judge, member, &mut bytes, fault)?,
     };
+    if bytes.len() > u64::from(SEGMENT_BYTES_MAX) {
+        let what = format!("{} bytes, more than a segment has", bytes.len());
+        judge.findings.at(Code::EntryDamaged, &member.name, SEGMENT_BYTES_MAX, what);
+    }
     if bytes.len_now()? > bytes.len() {
         let what = format!("it grew while it was read: checked up to byte {}", bytes.len());
         judge.findings.file(Code::Growing, &member.name, what);
@@ -75,8 +79,17 @@ fn sealed(
     }
     let footer = &seal.footer;
     let log_end = Some((footer.log_end.get(), footer.log_crc.get()));
+    let is_log = member.header.generation.get() == 0;
+    if is_log && log_end != Some((footer.data_end.get(), footer.data_crc.get())) {
+        let what = "the footer names another end of the log than that of its own entries";
+        judge.findings.at(Code::FooterDisagrees, name, footer.index_offset.get(), what);
+    }
+    if seal.index.catalog.retained_from > member.header.log_last.get() {
+        let at = footer.index_offset.get();
+        judge.findings.at(Code::StreamContradiction, name, at, GIVES_ITSELF_UP);
+    }
     if judge.level == Level::Quick {
-        from_index(judge, name, &seal.index);
+        from_index(judge, member, &seal.index);
         return Ok(log_end);
     }
     let bounds = Bounds {
@@ -98,15 +111,30 @@ fn sealed(
             judge.findings.at(Code::IndexDisagrees, name, entry.offset.get(), what);
         }
     }
-    for wrong in judge.streams.take_catalog(seal.index.catalog.clone(), false) {
+    if walked.rot.is_empty() && walked.gave_up.is_none() {
+        compare_catalog(judge, member, seal);
+    }
+    let mut catalog = seal.index.catalog.clone();
+    catalog.retained_from = kept(&catalog, member);
+    for wrong in judge.streams.take_catalog(catalog, false) {
         judge.findings.at(Code::StreamContradiction, name, footer.index_offset.get(), wrong);
     }
     Ok(log_end)
 }
 
+const GIVES_ITSELF_UP: &str = "a catalog by which its own segment does not count";
+
+/// The first segment that a catalog keeps: never one behind its own.
+fn kept(catalog: &Catalog, member: &Member) -> u32 {
+    if catalog.retained_from <= member.header.log_last.get() { catalog.retained_from } else { 0 }
+}
+
 /// Takes from the index what the blocks say.
-fn from_index(judge: &mut Judge<'_>, name: &str, index: &Index) {
-    for wrong in judge.streams.take_catalog(index.catalog.clone(), false) {
+fn from_index(judge: &mut Judge<'_>, member: &Member, index: &Index) {
+    let name = &member.name;
+    let mut catalog = index.catalog.clone();
+    catalog.retained_from = kept(&catalog, member);
+    for wrong in judge.streams.take_catalog(catalog, false) {
         judge.findings.file(Code::StreamContradiction, name, wrong);
     }
     for blocks in &index.streams {
@@ -121,6 +149,34 @@ fn from_index(judge: &mut Judge<'_>, name: &str, index: &Index) {
             if let Err(what) = judge.streams.take_interval(blocks.stream, interval) {
                 judge.findings.at(Code::StreamContradiction, name, entry.offset.get(), what);
             }
+        }
+    }
+}
+
+/// Compares the index's catalog with those among the entries, and with the blocks.
+fn compare_catalog(judge: &mut Judge<'_>, member: &Member, seal: &Seal) {
+    let Index { catalog, streams } = &seal.index;
+    let listed: BTreeMap<u32, u64> =
+        catalog.streams.iter().map(|stream| (stream.id, stream.sequence)).collect();
+    let known: Vec<u32> = judge.streams.iter().map(|stream| stream.entry.id).collect();
+    let mut tell = |what: String| {
+        let at = seal.footer.index_offset.get();
+        judge.findings.at(Code::IndexDisagrees, &member.name, at, what);
+    };
+    for id in known.iter().filter(|id| !listed.contains_key(id)) {
+        tell(format!("the index does not tell of stream {id}"));
+    }
+    for id in listed.keys().filter(|id| known.binary_search(id).is_err()) {
+        tell(format!("the index tells of stream {id}, which is in no catalog"));
+    }
+    let is_log = member.header.generation.get() == 0;
+    for blocks in streams.iter().filter(|_| is_log) {
+        let end = blocks.entries.last().map_or(0, IndexEntry::end_sequence);
+        if listed.get(&blocks.stream).is_some_and(|&sequence| sequence < end) {
+            tell(format!(
+                "the index counts fewer records of stream {} than there are",
+                blocks.stream
+            ));
         }
     }
 }
@@ -212,6 +268,9 @@ fn told(judge: &mut Judge<'_>, name: &str, walked: &Walked, torn_is_known: bool,
         let range = (u64::from(rot.range.start), u64::from(rot.range.end));
         judge.findings.range(Code::EntryDamaged, name, range, rot.what.clone());
     }
+    for (at, what) in &walked.wrong {
+        judge.findings.at(Code::EntryDamaged, name, *at, what.clone());
+    }
     for &at in &walked.not_zeros {
         judge.findings.at(Code::NotZeros, name, at, "bytes between two entries are not zeros");
     }
@@ -248,6 +307,7 @@ struct Taker<'a, 'b, 'c> {
     index: Option<BTreeMap<u32, (&'c [IndexEntry], usize)>>,
     frames_count: bool,
     is_log: bool,
+    log_last: u32,
     records: u64,
     /// Every block, where no index is at hand; not more than an index can hold.
     blocks: Vec<(u32, IndexEntry)>,
@@ -263,12 +323,14 @@ impl<'a, 'b, 'c> Taker<'a, 'b, 'c> {
         });
         let frames_count = index.is_none();
         let is_log = member.header.generation.get() == 0;
+        let log_last = member.header.log_last.get();
         Self {
             judge,
             name: &member.name,
             index,
             frames_count,
             is_log,
+            log_last,
             records: 0,
             blocks: Vec::new(),
         }
@@ -282,7 +344,16 @@ impl<'a, 'b, 'c> Taker<'a, 'b, 'c> {
         }
         match entry.kind {
             EntryKind::Catalog => {
-                let catalog = Catalog::decode(payload).map_err(|error| error.what)?;
+                let mut catalog = Catalog::decode(payload).map_err(|error| error.what)?;
+                if catalog.retained_from > self.log_last {
+                    catalog.retained_from = 0;
+                    self.judge.findings.at(
+                        Code::StreamContradiction,
+                        self.name,
+                        at,
+                        GIVES_ITSELF_UP,
+                    );
+                }
                 for wrong in self.judge.streams.take_catalog(catalog, self.is_log) {
                     self.judge.findings.at(Code::StreamContradiction, self.name, at, wrong);
                 }

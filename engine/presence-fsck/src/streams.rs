@@ -147,6 +147,18 @@ impl Streams {
         if ids.windows(2).any(|pair| matches!(pair, [a, b] if a == b)) {
             return Err("a frame with two sections of one stream".to_owned());
         }
+        if !counts {
+            // Of a sealed segment: all of them must be in its blocks.
+            for section in &seen {
+                let end = section.first_sequence.saturating_add(u64::from(section.records));
+                if let Some(stream) = self.by_id.get_mut(&section.stream) {
+                    stream.counted = stream.counted.max(end);
+                }
+            }
+        }
+        for section in seen.iter().filter(|_| counts) {
+            self.check_section(section)?;
+        }
         for section in seen.iter().filter(|_| counts) {
             let words = section.bytes.as_chunks::<8>().0;
             let times = words.get(..section.records as usize).unwrap_or_default();
@@ -179,6 +191,25 @@ impl Streams {
             entry
         });
         Catalog { retained_from: self.retained_from, streams: streams.collect() }
+    }
+
+    /// Sections follow each other and the blocks, and keep the stream's order.
+    fn check_section(&self, section: &Section<'_>) -> Result<(), String> {
+        let Some(stream) = self.by_id.get(&section.stream) else { return Ok(()) };
+        let name = &stream.entry.name;
+        let times = section.lanes(&stream.layout).next().unwrap_or_default();
+        stream.layout.check_order(times).map_err(|error| error.what)?;
+        let first = times.first_chunk().map(|word| i64::from_le_bytes(*word));
+        let Some(last) = stream.present.as_slice().last() else { return Ok(()) };
+        if section.first_sequence < last.to {
+            return Err(format!("a frame that repeats records of stream {name:?}"));
+        }
+        match first {
+            Some(first) if !stream.layout.allows(last.last_ts, first) => {
+                Err(format!("timestamp {first} of stream {name:?} after {}", last.last_ts))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Takes records that an index tells of.

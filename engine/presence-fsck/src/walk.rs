@@ -9,6 +9,7 @@
 use std::io;
 use std::ops::Range;
 
+use presence_format::caps::SEGMENT_BYTES_MAX;
 use presence_format::checksum::PayloadChecks;
 use presence_format::entry::{ENTRY_ALIGN, ENTRY_MAGIC, Entry, EntryKind, Place};
 use presence_format::segment::FIRST_ENTRY;
@@ -19,8 +20,11 @@ use crate::bytes::Bytes;
 const AHEAD_MAX: usize = 2 << 20;
 /// Rotten ranges that are told one by one.
 const ROT_MAX: usize = 100_000;
-/// Payloads that turned out unsound may be read for this many bytes, and for the file's length.
-const WASTE_MAX: u64 = 64 << 20;
+/// Payloads that turned out unsound may be read for this many bytes, and twice the file's length.
+const WASTE_MAX: u64 = 256 << 20;
+
+/// Zeros are passed over in steps of this.
+const SKIP: usize = 4096;
 
 /// Where the walk stands: behind `number` entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +57,8 @@ pub(crate) struct Walked {
     /// Bytes behind the end that are not zeros, up to the last of them.
     pub(crate) torn_tail: Option<Range<u32>>,
     pub(crate) rot: Vec<Rot>,
+    /// Where right checksums stand over content that cannot be: no crash leaves that.
+    pub(crate) wrong: Vec<(u32, String)>,
     /// Offsets of padding that is not zeros.
     pub(crate) not_zeros: Vec<u32>,
     /// Why the walk did not go on to the end.
@@ -79,19 +85,22 @@ pub(crate) type Take<'a> = dyn FnMut(&Entry, &[u8]) -> Result<(), String> + 'a;
 /// Walks the segment in `bytes`.
 pub(crate) fn walk(bytes: &mut Bytes, bounds: Bounds, take: &mut Take<'_>) -> io::Result<Walked> {
     let start = End { offset: FIRST_ENTRY, number: 0, crc: bounds.first_crc };
-    let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    let len = len_within_caps(bytes);
     let mut walk = Walk {
-        limit: bounds.index.unwrap_or(len),
+        // One entry is looked for at least: also where the file ends behind its header.
+        limit: bounds.index.unwrap_or(len).max(FIRST_ENTRY + 1),
         wasted: 0,
         ahead: None,
         found: Walked {
             end: start,
             last_end: start,
             last_index: None,
-            durable: bounds.durable,
+            // A segment gets its name after its first catalog is durable.
+            durable: bounds.durable.max(FIRST_ENTRY + 1),
             torn_inside: Vec::new(),
             torn_tail: None,
             rot: Vec::new(),
+            wrong: Vec::new(),
             not_zeros: Vec::new(),
             gave_up: None,
         },
@@ -101,6 +110,11 @@ pub(crate) fn walk(bytes: &mut Bytes, bounds: Bounds, take: &mut Take<'_>) -> io
     };
     walk.run()?;
     Ok(walk.found)
+}
+
+/// The file's length; nothing counts behind the end of the largest segment.
+fn len_within_caps(bytes: &Bytes) -> u32 {
+    u32::try_from(bytes.len()).unwrap_or(u32::MAX).min(SEGMENT_BYTES_MAX)
 }
 
 struct Walk<'a, 'b> {
@@ -177,7 +191,8 @@ impl Walk<'_, '_> {
             return Ok(Some("the entry does not chain to the one before".to_owned()));
         }
         if let Some(what) = self.check(&entry)? {
-            self.wasted = self.wasted.saturating_add(u64::from(entry.stored_bytes()));
+            // Each is looked at twice, the second time to see what a writer wrote meanwhile.
+            self.wasted = self.wasted.saturating_add(u64::from(entry.stored_bytes()) / 2);
             if self.wasted > WASTE_MAX.saturating_add(2 * self.bytes.len()) {
                 self.found.gave_up = Some("too many entries whose payload is unsound");
             }
@@ -212,7 +227,13 @@ impl Walk<'_, '_> {
         if let Err(error) = sound {
             return Ok(Some(error.what));
         }
-        Ok((self.take)(entry, payload).err())
+        let wrong = (self.take)(entry, payload).err();
+        let at = entry.header.offset.get();
+        let is_new = self.found.wrong.last().is_none_or(|(last, _)| *last != at);
+        if let Some(what) = wrong.as_ref().filter(|_| is_new && self.found.wrong.len() < ROT_MAX) {
+            self.found.wrong.push((at, what.clone()));
+        }
+        Ok(wrong)
     }
 
     /// The bytes between an entry and the next are zeros, or missing at the end of the file.
@@ -232,11 +253,17 @@ impl Walk<'_, '_> {
             return Ok(());
         }
         let mut ahead = Ahead::default();
-        let len = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
+        let len = len_within_caps(self.bytes);
         // The index may be what goes on: its header counts, and nothing behind it.
         let end = self.bounds.index.map_or(len, |index| index.saturating_add(ENTRY_ALIGN).min(len));
         let mut offset = self.found.end.offset.saturating_add(ENTRY_ALIGN);
         while offset < end {
+            if offset.is_multiple_of(SKIP as u32)
+                && self.bytes.get(u64::from(offset), SKIP)?.iter().all(|&byte| byte == 0)
+            {
+                offset = offset.saturating_add(SKIP as u32);
+                continue;
+            }
             let bytes = self.bytes.get(u64::from(offset), 128)?;
             if bytes.starts_with(&ENTRY_MAGIC)
                 && let Ok(entry) = Entry::parse(bytes, self.bounds.place, offset)
