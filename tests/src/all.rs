@@ -20,6 +20,7 @@ mod damage;
 mod errors;
 mod faults;
 mod full_disk;
+mod hostile;
 mod kills;
 mod locks;
 mod lost_catalog;
