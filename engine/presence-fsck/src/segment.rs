@@ -111,7 +111,7 @@ fn sealed(
             judge.findings.at(Code::IndexDisagrees, name, entry.offset.get(), what);
         }
     }
-    if walked.rot.is_empty() && walked.gave_up.is_none() {
+    if walked.rot.is_empty() && walked.gave_up.is_none() && records > 0 {
         compare_catalog(judge, member, seal);
     }
     let mut catalog = seal.index.catalog.clone();

@@ -11,10 +11,10 @@ use std::io;
 use std::ops::Range;
 
 use presence_format::catalog::Catalog;
-use presence_format::checksum::PayloadHasher;
+use presence_format::checksum::{PayloadHasher, header_crc32};
 use presence_format::entry::{EntryBuilder, EntryKind, Place};
 use presence_format::index::{Index, IndexEntry, StreamBlocks};
-use presence_format::segment::Footer;
+use presence_format::segment::{FOOTER_MAGIC, Footer};
 use zerocopy::FromBytes;
 
 use crate::bytes::Bytes;
@@ -47,8 +47,13 @@ pub(crate) struct Called {
 pub(crate) fn ending(bytes: &mut Bytes, walked: &Walked, called: Called) -> io::Result<Ending> {
     let footer_at = bytes.len().saturating_sub(Footer::BYTES as u64);
     let footer = bytes.get(footer_at, Footer::BYTES)?.to_vec();
-    if let Ok(footer) = Footer::decode(&footer, called.place, bytes.len()) {
-        return without_index(bytes, walked, called, &footer);
+    if is_whole(&footer) {
+        let range = footer_at..bytes.len();
+        let lies = Ending::Damaged(range, "the footer tells of other data than there is");
+        return match Footer::decode(&footer, called.place, bytes.len()) {
+            Ok(footer) if is_of(&footer, walked) => without_index(bytes, walked, called, &footer),
+            _ => Ok(lies),
+        };
     }
     let Some((index_offset, data)) = walked.last_index else { return Ok(Ending::Open) };
     let range = footer_at..bytes.len();
@@ -68,6 +73,20 @@ pub(crate) fn ending(bytes: &mut Bytes, walked: &Walked, called: Called) -> io::
     })
 }
 
+/// Whether the bytes have a footer's checksum: then none of them is torn. What it tells of was
+/// durable before it was written.
+fn is_whole(footer: &[u8]) -> bool {
+    let stated = footer.get(4..).and_then(|rest| rest.first_chunk::<4>());
+    footer.starts_with(&FOOTER_MAGIC)
+        && stated.is_some_and(|crc| u32::from_le_bytes(*crc) == header_crc32(footer, 4))
+}
+
+/// Whether the entries end where the footer says.
+fn is_of(footer: &Footer, walked: &Walked) -> bool {
+    let End { offset, crc, .. } = walked.last_end;
+    footer.data_end.get() == offset && footer.data_crc.get() == crc
+}
+
 /// The footer is sound, and the index that it names is not.
 fn without_index(
     bytes: &mut Bytes,
@@ -76,9 +95,6 @@ fn without_index(
     footer: &Footer,
 ) -> io::Result<Ending> {
     let data = walked.last_end;
-    if footer.data_end.get() != data.offset || footer.data_crc.get() != data.crc {
-        return Ok(Ending::Open);
-    }
     let index_at = footer.index_offset.get();
     let range = u64::from(index_at)..bytes.len().saturating_sub(Footer::BYTES as u64);
     let expected = expected_index(called, index_at, data);

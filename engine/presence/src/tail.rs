@@ -219,7 +219,8 @@ impl TailPart {
     #[inline]
     pub(crate) fn lane(&self, lane: usize) -> &[u8] {
         let width = self.block.lanes.get(lane).map_or(0, |lane| lane.width);
-        self.block.lane(lane).get(self.skip * width..).unwrap_or_default()
+        let start = self.skip.saturating_mul(width);
+        self.block.lane(lane).get(start..).unwrap_or_default()
     }
 
     /// The same block with the records below `sequence` left to disk.

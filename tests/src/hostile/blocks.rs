@@ -229,7 +229,7 @@ const BLOCKS: &[Case] = &[
         "blocks that overlap in time",
         |at| of(at, &strict(), &[&[10, 50], &[20, 60]]),
         [
-            "4/4/4 entry-damaged stream-contradiction torn-tail unsealed",
+            "4/4/4 entry-damaged index-damaged stream-contradiction",
             "damage 1, torn 1, t=2",
             "damage 1, torn 1, t=2; appends",
         ],
@@ -238,7 +238,7 @@ const BLOCKS: &[Case] = &[
         "blocks that fall in time",
         |at| of(at, &strict(), &[&[50, 60], &[10, 20]]),
         [
-            "4/4/4 entry-damaged stream-contradiction torn-tail unsealed",
+            "4/4/4 entry-damaged index-damaged stream-contradiction",
             "damage 1, torn 1, t=2",
             "damage 1, torn 1, t=2; appends",
         ],

@@ -519,7 +519,11 @@ const MANY: &[Case] = &[
             });
             log.put(at);
         },
-        ["4/4/4 entry-damaged", "damage 10001, torn 1, a=0", "damage 10001, torn 1, a=0; appends"],
+        [
+            "4/4/4 entry-damaged unsealed",
+            "damage 10001, torn 1, a=0",
+            "damage 10001, torn 1, a=0; appends",
+        ],
     ),
     case(
         "100000 marks with one number",
@@ -548,7 +552,11 @@ const MANY: &[Case] = &[
             }
             log.put(at);
         },
-        ["4/4/4 entry-damaged", "damage 10001, torn 1, a=0", "damage 10001, torn 1, a=0; appends"],
+        [
+            "4/4/4 entry-damaged unsealed",
+            "damage 10001, torn 1, a=0",
+            "damage 10001, torn 1, a=0; appends",
+        ],
     ),
     case(
         "entry magics only",

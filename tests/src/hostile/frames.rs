@@ -205,7 +205,11 @@ const FRAMES: &[Case] = &[
             }
             log.put(at);
         },
-        ["4/4/4 entry-damaged", "damage 10001, torn 1, a=1", "damage 10001, torn 1, a=1; appends"],
+        [
+            "4/4/4 entry-damaged unsealed",
+            "damage 10001, torn 1, a=1",
+            "damage 10001, torn 1, a=1; appends",
+        ],
     ),
     case(
         "frame: 20000 holes",

@@ -276,33 +276,33 @@ const FOOTERS: &[Case] = &[
         |at| {
             footer(at, |f| f.data_end = (f.index_offset.get() + 64).into());
         },
-        ["4/4/4 index-damaged torn-tail", "torn 1, a=45", "torn 1, a=45; appends"],
+        ["4/4/4 index-damaged", "torn 1, a=45", "torn 1, a=45; appends"],
     ),
     case(
         "footer: index beyond the file",
         |at| footer(at, |f| f.index_offset = (1 << 29).into()),
-        ["4/4/4 index-damaged torn-tail", "torn 1, a=45", "torn 1, a=45; appends"],
+        ["4/4/4 index-damaged", "torn 1, a=45", "torn 1, a=45; appends"],
     ),
     case(
         "footer: index at the greatest",
         |at| {
             footer(at, |f| f.index_offset = (u32::MAX - 63).into());
         },
-        ["4/4/4 index-damaged torn-tail", "torn 1, a=45", "torn 1, a=45; appends"],
+        ["4/4/4 index-damaged", "torn 1, a=45", "torn 1, a=45; appends"],
     ),
     case(
         "footer: index unaligned",
         |at| {
             footer(at, |f| f.index_offset = (f.index_offset.get() + 1).into());
         },
-        ["4/4/4 index-damaged torn-tail", "torn 1, a=45", "torn 1, a=45; appends"],
+        ["4/4/4 index-damaged", "torn 1, a=45", "torn 1, a=45; appends"],
     ),
     case(
         "footer: index is the footer",
         |at| {
             footer(at, |f| f.index_offset = (f.index_offset.get() + 256).into());
         },
-        ["4/4/4 index-damaged torn-tail", "torn 1, a=45", "torn 1, a=45; appends"],
+        ["4/4/4 index-damaged", "torn 1, a=45", "torn 1, a=45; appends"],
     ),
     case(
         "footer: index is the segment header",
@@ -312,7 +312,7 @@ const FOOTERS: &[Case] = &[
                 f.data_end = 0.into();
             });
         },
-        ["4/4/4 index-damaged torn-tail", "torn 1, a=45", "torn 1, a=45; appends"],
+        ["4/4/4 index-damaged", "torn 1, a=45", "torn 1, a=45; appends"],
     ),
     case(
         "footer: index is the catalog",
@@ -322,12 +322,12 @@ const FOOTERS: &[Case] = &[
                 f.data_end = 128.into();
             })
         },
-        ["4/4/4 index-damaged torn-tail", "torn 1, a=45", "torn 1, a=45; appends"],
+        ["4/4/4 index-damaged", "torn 1, a=45", "torn 1, a=45; appends"],
     ),
     case(
         "footer: data end 0",
         |at| footer(at, |f| f.data_end = 0.into()),
-        ["4/4/4 index-damaged torn-tail", "torn 1, a=45", "torn 1, a=45; appends"],
+        ["4/4/4 index-damaged", "torn 1, a=45", "torn 1, a=45; appends"],
     ),
     case(
         "footer: data end at the first entry",
@@ -337,17 +337,17 @@ const FOOTERS: &[Case] = &[
     case(
         "footer: data end unaligned",
         |at| footer(at, |f| f.data_end = 129.into()),
-        ["4/4/4 index-damaged torn-tail", "torn 1, a=45", "torn 1, a=45; appends"],
+        ["4/4/4 index-damaged", "torn 1, a=45", "torn 1, a=45; appends"],
     ),
     case(
         "footer: another checksum of the data",
         |at| footer(at, |f| f.data_crc = 7.into()),
-        ["4/4/4 index-damaged torn-tail", "torn 1, a=45", "torn 1, a=45; appends"],
+        ["4/4/4 index-damaged", "torn 1, a=45", "torn 1, a=45; appends"],
     ),
     case(
         "footer: another number of entries",
         |at| footer(at, |f| f.entries = 1.into()),
-        ["4/4/4 index-damaged torn-tail", "torn 1, a=45", "torn 1, a=45; appends"],
+        ["4/4/4 index-damaged", "torn 1, a=45", "torn 1, a=45; appends"],
     ),
     case(
         "footer: too many records",
@@ -379,12 +379,12 @@ const FOOTERS: &[Case] = &[
     case(
         "footer of another database",
         |at| footer(at, |f| f.database = 1.into()),
-        ["4/4/4 index-damaged torn-tail", "torn 1, a=45", "torn 1, a=45; appends"],
+        ["4/4/4 index-damaged", "torn 1, a=45", "torn 1, a=45; appends"],
     ),
     case(
         "footer of another segment",
         |at| footer(at, |f| f.segment = 2.into()),
-        ["4/4/4 index-damaged torn-tail", "torn 1, a=45", "torn 1, a=45; appends"],
+        ["4/4/4 index-damaged", "torn 1, a=45", "torn 1, a=45; appends"],
     ),
     case(
         "footer: reserved bytes in use",
@@ -399,7 +399,7 @@ const FOOTERS: &[Case] = &[
             bytes[at_crc] ^= 1;
             put(at, 1, &bytes);
         },
-        ["4/4/4 index-damaged torn-tail", "torn 1, a=45", "torn 1, a=45; appends"],
+        ["4/4/4 index-damaged", "torn 1, a=45", "torn 1, a=45; appends"],
     ),
     case(
         "footer alone behind the header",
@@ -409,7 +409,7 @@ const FOOTERS: &[Case] = &[
             log.raw(&footer.encode());
             log.put(at);
         },
-        ["4/4/4 entry-damaged unsealed", "damage 1, torn 1", "damage 1, torn 1; appends"],
+        ["4/4/4 entry-damaged index-damaged", "damage 1, torn 1", "damage 1, torn 1; appends"],
     ),
     case(
         "footer twice",
@@ -431,7 +431,7 @@ const FOOTERS: &[Case] = &[
             log.put(at);
         },
         [
-            "4/4/4 entry-damaged index-damaged",
+            "4/4/4 entry-damaged torn-seal",
             "damage 1, torn 1, a=45",
             "damage 1, torn 1, a=45; appends",
         ],

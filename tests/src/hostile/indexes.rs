@@ -28,14 +28,14 @@ const INDEXES: &[Case] = &[
     case(
         "index: no bytes",
         |at| payload(at, &[]),
-        ["4/4/4 entry-damaged torn-tail unsealed", "torn 1, a=45", "torn 1, a=45; appends"],
+        ["4/4/4 entry-damaged index-damaged", "torn 1, a=45", "torn 1, a=45; appends"],
     ),
     case(
         "index: a catalog of 2^64 - 1 bytes",
         |at| {
             payload(at, &[[0xff; 9].as_slice(), &[1]].concat());
         },
-        ["4/4/4 entry-damaged torn-tail unsealed", "torn 1, a=45", "torn 1, a=45; appends"],
+        ["4/4/4 entry-damaged index-damaged", "torn 1, a=45", "torn 1, a=45; appends"],
     ),
     case(
         "index: of 2^63 streams",
@@ -44,7 +44,7 @@ const INDEXES: &[Case] = &[
             varint::encode(1 << 63, &mut bytes);
             payload(at, &bytes);
         },
-        ["4/4/4 entry-damaged torn-tail unsealed", "torn 1, a=45", "torn 1, a=45; appends"],
+        ["4/4/4 entry-damaged index-damaged", "torn 1, a=45", "torn 1, a=45; appends"],
     ),
     case(
         "index: 65536 streams without blocks",
@@ -63,14 +63,14 @@ const INDEXES: &[Case] = &[
             varint::encode(1 << 60, &mut bytes);
             payload(at, &bytes);
         },
-        ["4/4/4 entry-damaged torn-tail unsealed", "torn 1, a=45", "torn 1, a=45; appends"],
+        ["4/4/4 entry-damaged index-damaged", "torn 1, a=45", "torn 1, a=45; appends"],
     ),
     case(
         "index: bytes behind it",
         |at| {
             payload(at, &[Log::standard().whole().index().encode(), vec![0]].concat());
         },
-        ["4/4/4 entry-damaged torn-tail unsealed", "torn 1, a=45", "torn 1, a=45; appends"],
+        ["4/4/4 entry-damaged index-damaged", "torn 1, a=45", "torn 1, a=45; appends"],
     ),
     case(
         "index: a catalog without the stream",
@@ -134,12 +134,12 @@ const INDEXES: &[Case] = &[
                 i.streams[0].entries.insert(0, first);
             });
         },
-        ["4/4/4 entry-damaged torn-tail unsealed", "torn 1, a=45", "torn 1, a=45; appends"],
+        ["4/4/4 entry-damaged index-damaged", "torn 1, a=45", "torn 1, a=45; appends"],
     ),
     case(
         "index: blocks out of order",
         |at| index(at, |i| i.streams[0].entries.swap(0, 1)),
-        ["4/4/4 entry-damaged torn-tail unsealed", "torn 1, a=45", "torn 1, a=45; appends"],
+        ["4/4/4 entry-damaged index-damaged", "torn 1, a=45", "torn 1, a=45; appends"],
     ),
     case(
         "index: a stream twice",
@@ -149,7 +149,7 @@ const INDEXES: &[Case] = &[
                 i.streams.push(again);
             });
         },
-        ["4/4/4 entry-damaged torn-tail unsealed", "torn 1, a=45", "torn 1, a=45; appends"],
+        ["4/4/4 entry-damaged index-damaged", "torn 1, a=45", "torn 1, a=45; appends"],
     ),
     case(
         "index: blocks of a stream that is none",
@@ -169,22 +169,22 @@ const INDEXES: &[Case] = &[
     case(
         "index: first timestamp after the last",
         |at| entry(at, |e| e.first_ts = 999.into()),
-        ["4/4/4 entry-damaged torn-tail unsealed", "torn 1, a=45", "torn 1, a=45; appends"],
+        ["4/4/4 entry-damaged index-damaged", "torn 1, a=45", "torn 1, a=45; appends"],
     ),
     case(
         "index: another sequence",
         |at| entry(at, |e| e.first_sequence = 21.into()),
-        ["4/4/4 entry-damaged torn-tail unsealed", "torn 1, a=45", "torn 1, a=45; appends"],
+        ["4/4/4 entry-damaged index-damaged", "torn 1, a=45", "torn 1, a=45; appends"],
     ),
     case(
         "index: sequence at 2^64 - 1",
         |at| entry(at, |e| e.first_sequence = u64::MAX.into()),
-        ["4/4/4 entry-damaged torn-tail unsealed", "torn 1, a=45", "torn 1, a=45; appends"],
+        ["4/4/4 entry-damaged index-damaged", "torn 1, a=45", "torn 1, a=45; appends"],
     ),
     case(
         "index: more records",
         |at| entry(at, |e| e.records = 21.into()),
-        ["4/4/4 entry-damaged torn-tail unsealed", "torn 1, a=45", "torn 1, a=45; appends"],
+        ["4/4/4 entry-damaged index-damaged", "torn 1, a=45", "torn 1, a=45; appends"],
     ),
     case(
         "index: fewer records",
@@ -194,12 +194,12 @@ const INDEXES: &[Case] = &[
     case(
         "index: no records",
         |at| entry(at, |e| e.records = 0.into()),
-        ["4/4/4 entry-damaged torn-tail unsealed", "torn 1, a=45", "torn 1, a=45; appends"],
+        ["4/4/4 entry-damaged index-damaged", "torn 1, a=45", "torn 1, a=45; appends"],
     ),
     case(
         "index: records over the cap",
         |at| entry(at, |e| e.records = u32::MAX.into()),
-        ["4/4/4 entry-damaged torn-tail unsealed", "torn 1, a=45", "torn 1, a=45; appends"],
+        ["4/4/4 entry-damaged index-damaged", "torn 1, a=45", "torn 1, a=45; appends"],
     ),
     case(
         "index: another payload",
@@ -209,7 +209,7 @@ const INDEXES: &[Case] = &[
     case(
         "index: a payload of 32 MiB",
         |at| entry(at, |e| e.payload_bytes = (32 << 20).into()),
-        ["4/4/4 entry-damaged torn-tail unsealed", "torn 1, a=45", "torn 1, a=45; appends"],
+        ["4/4/4 entry-damaged index-damaged", "torn 1, a=45", "torn 1, a=45; appends"],
     ),
     case(
         "index: another checksum",
@@ -224,24 +224,24 @@ const INDEXES: &[Case] = &[
     case(
         "index: a block beyond the index",
         |at| entry(at, |e| e.offset = (1 << 20).into()),
-        ["4/4/4 entry-damaged torn-tail unsealed", "torn 1, a=45", "torn 1, a=45; appends"],
+        ["4/4/4 entry-damaged index-damaged", "torn 1, a=45", "torn 1, a=45; appends"],
     ),
     case(
         "index: a block at the greatest offset",
         |at| entry(at, |e| e.offset = u32::MAX.into()),
-        ["4/4/4 entry-damaged torn-tail unsealed", "torn 1, a=45", "torn 1, a=45; appends"],
+        ["4/4/4 entry-damaged index-damaged", "torn 1, a=45", "torn 1, a=45; appends"],
     ),
     case(
         "index: a block in the header",
         |at| entry(at, |e| e.offset = 0.into()),
-        ["4/4/4 entry-damaged torn-tail unsealed", "torn 1, a=45", "torn 1, a=45; appends"],
+        ["4/4/4 entry-damaged index-damaged", "torn 1, a=45", "torn 1, a=45; appends"],
     ),
     case(
         "index: a block unaligned",
         |at| {
             entry(at, |e| e.offset = (e.offset.get() + 1).into());
         },
-        ["4/4/4 entry-damaged torn-tail unsealed", "torn 1, a=45", "torn 1, a=45; appends"],
+        ["4/4/4 entry-damaged index-damaged", "torn 1, a=45", "torn 1, a=45; appends"],
     ),
     case(
         "index: the block before",
@@ -309,7 +309,7 @@ const INDEXES: &[Case] = &[
             bytes[last - 40] ^= 0xff;
             put(at, 1, &bytes);
         },
-        ["0/0/0 torn-tail unsealed", "torn 1, a=45", "torn 1, a=45; appends"],
+        ["4/4/4 index-damaged", "torn 1, a=45", "torn 1, a=45; appends"],
     ),
     case(
         "index: that of an older version of the segment",

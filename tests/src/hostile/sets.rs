@@ -295,7 +295,7 @@ const SETS: &[Case] = &[
             put(at, 1, &first.sealed());
             put(at, 2, &second.sealed());
         },
-        ["0/0/0 unsealed", "a=20", "removed 2, a=20; appends"],
+        ["4/4/4 records-missing superseded unsealed", "a=20", "removed 2, a=20; appends"],
     ),
     case(
         "set: a segment gives itself up",

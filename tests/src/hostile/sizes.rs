@@ -75,12 +75,12 @@ const SIZES: &[Case] = &[
         |at| {
             sealed_behind(at, 1 << 30, 128);
         },
-        ["0/0/0 torn-tail unsealed", "torn 1, a=45", "Corrupt"],
+        ["4/4/4 index-damaged", "torn 1, a=45", "Corrupt"],
     ),
     case(
         "size: 1 GiB, an index in the hole",
         |at| sealed_behind(at, 1 << 30, 1 << 29),
-        ["0/0/0 torn-tail unsealed", "torn 1, a=45", "Corrupt"],
+        ["0/0/0 torn-seal", "torn 1, a=45", "Corrupt"],
     ),
     case(
         "size: 64 MiB of entry magics",
@@ -102,7 +102,11 @@ const SIZES: &[Case] = &[
             }
             log.put(at);
         },
-        ["4/4/4 entry-damaged", "damage 10001, torn 1, a=0", "damage 10001, torn 1, a=0; appends"],
+        [
+            "4/4/4 entry-damaged unsealed",
+            "damage 10001, torn 1, a=0",
+            "damage 10001, torn 1, a=0; appends",
+        ],
     ),
     case(
         "size: 64 MiB of sound marks",

@@ -18,8 +18,8 @@ use std::sync::Mutex;
 use crate::Result;
 use crate::steps::{Outcome, execute, output_of};
 
-/// Seconds for a decoder, where nothing else is said: about four minutes in all on two cores.
-const SECONDS: u64 = 12;
+/// Seconds for a decoder, where nothing else is said: about two minutes in all on two cores.
+const SECONDS: u64 = 6;
 /// What cargo-fuzz gives to the compiler: coverage for libFuzzer, and ASAN.
 const FLAGS: &[&str] = &[
     "-Cpasses=sancov-module",

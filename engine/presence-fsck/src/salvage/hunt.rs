@@ -9,6 +9,7 @@
 use std::io;
 use std::ops::ControlFlow;
 
+use presence_format::caps::SEGMENT_BYTES_MAX;
 use presence_format::checksum::PayloadChecks;
 use presence_format::entry::{ENTRY_MAGIC, Entry, Place};
 use presence_format::segment::FIRST_ENTRY;
@@ -17,6 +18,8 @@ use crate::bytes::Bytes;
 
 /// Searched at once.
 const STRIDE: usize = 256 << 10;
+/// No entry lies further out in a file, also where much was put in before it.
+const SEARCHED_MAX: u64 = 2 * SEGMENT_BYTES_MAX as u64;
 /// Unsound payloads may be read for this many bytes, and twice the file's length.
 const WASTE_MAX: u64 = 64 << 20;
 
@@ -54,7 +57,9 @@ pub(super) fn hunt(
     let mut wasted = 0;
     // What stands before is a segment's header, but entries may have moved.
     let mut at = 0;
-    while let Some(hit) = next_magic(bytes, at)? {
+    let end = bytes.len().min(SEARCHED_MAX);
+    ended.whole = end == bytes.len();
+    while let Some(hit) = next_magic(bytes, at, end)? {
         at = hit + 1;
         let Some(entry) = header(bytes.get(hit, 128)?) else { continue };
         let stored = entry.stored_bytes();
@@ -81,11 +86,12 @@ pub(super) fn hunt(
     Ok(ended)
 }
 
-/// The offset of the next bytes that may begin an entry, from `from` on.
-fn next_magic(bytes: &mut Bytes, from: u64) -> io::Result<Option<u64>> {
+/// The offset of the next bytes that may begin an entry, in `from..end`.
+fn next_magic(bytes: &mut Bytes, from: u64, end: u64) -> io::Result<Option<u64>> {
     let mut at = from;
     loop {
-        let piece = bytes.get(at, STRIDE)?;
+        let piece =
+            bytes.get(at, STRIDE.min(usize::try_from(end.saturating_sub(at)).unwrap_or(0)))?;
         if let Some(hit) = memchr::memmem::find(piece, &ENTRY_MAGIC) {
             return Ok(Some(at + hit as u64));
         }
