@@ -322,7 +322,7 @@ mod tests {
 
     #[test]
     fn readers_see_whole_records_while_one_writes() {
-        let records = if cfg!(miri) { 50 } else { 20_000 };
+        let records = if cfg!(miri) { 20 } else { 20_000 };
         let (block, mut writer) = TailBlock::new(&layout(), records, 7, None);
         let reader = std::thread::spawn({
             let block = Arc::clone(&block);

@@ -10,6 +10,7 @@ mod coverage;
 mod figures;
 mod fuzz;
 mod kaitai;
+mod miri;
 mod models;
 mod spec;
 mod steps;
@@ -48,6 +49,8 @@ enum Command {
     Tidy,
     /// Compare the tables of the format's specification with the code.
     Spec,
+    /// Run the tests of readers beside writers under the thread sanitizer: minutes.
+    Tsan,
     /// Write the golden vectors of the format that are missing, or verify them all.
     Vectors(vectors::Options),
 }
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         Command::Figures(options) => figures::run(&root, &options),
         Command::Tidy => tidy::run(&root),
         Command::Spec => spec::run(&root),
+        Command::Tsan => miri::tsan(&root),
         Command::Vectors(options) => vectors::run(&root, &options),
     });
     match outcome {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::steps::{Outcome, Step, execute, output_of};
-use crate::{Result, figures, fuzz, kaitai, models, spec, steps, supply, tidy, vectors};
+use crate::{Result, figures, fuzz, kaitai, miri, models, spec, steps, supply, tidy, vectors};
 
 /// All steps: cheap ones first, so that simple mistakes are told early.
 const STEPS: &[Step] = &[
@@ -23,6 +23,7 @@ const STEPS: &[Step] = &[
     Step { name: "clippy", about: "lints, warnings refused", run: clippy },
     Step { name: "test", about: "unit and integration tests", run: tests },
     Step { name: "models", about: "every interleaving of what threads share", run: models::run },
+    Step { name: "miri", about: "no undefined behaviour in what touches bytes", run: miri::run },
     Step { name: "doctest", about: "examples in the documentation", run: doc_tests },
     Step { name: "doc", about: "documentation, warnings refused", run: doc },
     Step { name: "bench", about: "every benchmark once, as a test", run: bench },

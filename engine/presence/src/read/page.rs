@@ -134,3 +134,64 @@ impl Page {
         self.view().times()
     }
 }
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use std::thread;
+
+    use presence_format::{Compression, DType, Schema};
+
+    use crate::device::MemoryDevice;
+    use crate::shim::Arc;
+    use crate::{Database, Level, Options, Stream};
+
+    /// Reads all columns of a stream as typed slices, and checks each record.
+    fn read(stream: &Stream) -> usize {
+        let window = stream.window(..).unwrap();
+        let mut count = 0;
+        for slice in window.slices() {
+            let slice = slice.unwrap();
+            let values = slice.column::<f32>(0).unwrap();
+            for (&ts, value) in slice.timestamps().iter().zip(values.chunks(3)) {
+                assert_eq!(ts, count as i64);
+                assert_eq!(value, [ts as f32, 0.5, -1.0]);
+                count += 1;
+            }
+        }
+        assert_eq!(count, window.len());
+        count
+    }
+
+    /// Mapped, decoded, frozen and open pages, read while more are written.
+    #[test]
+    fn every_kind_of_page_beside_a_writer() {
+        let records = if cfg!(miri) { 6 } else { 3000 };
+        let compressions = [Compression::None, Compression::Lz4, Compression::Packed];
+        let options = Options {
+            block_bytes: 256,
+            segment_bytes: 4096,
+            background: false,
+            ..Options::default()
+        };
+        let db = Database::create_on(Arc::new(MemoryDevice::new()), options).unwrap();
+        for (number, compression) in compressions.into_iter().enumerate() {
+            let schema = Schema::single(DType::F32, &[3]).unwrap().with_compression(compression);
+            let stream = db.create_stream(&number.to_string(), schema).unwrap();
+            let mut writer = stream.writer::<[f32; 3]>().unwrap();
+            let mut append = |index: usize| {
+                writer.append(index as i64, [index as f32, 0.5, -1.0]).unwrap();
+            };
+            (0..records).for_each(&mut append);
+            db.flush(Level::Disk).unwrap();
+            let core = db.core();
+            core.log().unwrap().seal(core).unwrap();
+            thread::scope(|scope| {
+                scope.spawn(|| (0..3).fold(0, |seen, _| read(&stream).max(seen)));
+                (records..2 * records).for_each(&mut append);
+            });
+        }
+        db.compact(|_, _| true).unwrap();
+        assert!(db.streams().iter().all(|stream| read(stream) == 2 * records));
+    }
+}
