@@ -57,7 +57,7 @@ const RUNS: &[Run] = &[
 /// Runs the tests that touch bytes, with both models of what a borrow is, and those of threads in
 /// eight orders.
 pub(crate) fn run(root: &Path) -> Result<Outcome> {
-    if let Err(why) = fetch(root, &["miri", "rust-src"], &["miri", "setup"]) {
+    if let Err(why) = fetch(root, &["miri", "setup"]) {
         figure("skipped: miri", 1);
         return Ok(Outcome::Skipped(why));
     }
@@ -88,21 +88,21 @@ pub(crate) fn run(root: &Path) -> Result<Outcome> {
 
 /// Runs the tests of readers beside a writer with every access to memory watched.
 pub(crate) fn tsan(root: &Path) -> Result<()> {
-    if let Err(why) = fetch(root, &["rust-src"], &["--version"]) {
+    if let Err(why) = fetch(root, &["--version"]) {
         figure("skipped: thread sanitizer", 1);
         println!("SKIPPED: {why}");
         return Ok(());
     }
     let mut command = nightly(root, "tsan");
     command.env("RUSTFLAGS", "-Zsanitizer=thread");
-    command.args(["-Zbuild-std", "test", "--target", HOST, "--package", "presence-tests", "--"]);
-    command.args(["concurrent::", "slow_streams::", "--nocapture"]);
+    command.args(["-Zbuild-std", "test", "--target", HOST, "--package", "presence-tests"]);
+    command.args(["--test", "all", "--", "concurrent::", "slow_streams::", "--nocapture"]);
     execute(&mut command)
 }
 
 /// Gets the toolchain, where it is not there, and what `check` prepares. The error is the reason
 /// why it cannot be had.
-fn fetch(root: &Path, components: &[&str], check: &[&str]) -> Result<()> {
+fn fetch(root: &Path, check: &[&str]) -> Result<()> {
     let ready = |root: &Path| {
         let mut command = nightly(root, "miri");
         command.args(check).output().is_ok_and(|output| output.status.success())
@@ -113,10 +113,7 @@ fn fetch(root: &Path, components: &[&str], check: &[&str]) -> Result<()> {
     let mut install = Command::new("rustup");
     install.env("RUSTUP_HOME", home(root)).env_remove("RUSTUP_TOOLCHAIN");
     install.args(["toolchain", "install", TOOLCHAIN, "--profile", "minimal"]);
-    install.arg("--no-self-update");
-    for component in components {
-        install.args(["--component", component]);
-    }
+    install.args(["--component", "miri", "--component", "rust-src", "--no-self-update"]);
     execute(&mut install).map_err(|why| format!("{TOOLCHAIN} cannot be fetched: {why}"))?;
     if ready(root) { Ok(()) } else { Err(format!("{TOOLCHAIN} is there and does not work")) }
 }
