@@ -398,7 +398,8 @@ fn finish(judge: Judge<'_>, options: &Options, is_alone: bool, judged: Judged) -
         findings.add(code, None, None, one.to_string());
     }
     totals.streams = streams.iter().count() as u64;
-    totals.records = streams.iter().map(|stream| stream.present.records()).sum();
+    let records = streams.iter().map(|stream| stream.present.records());
+    totals.records = records.fold(0, u64::saturating_add);
     let by_file = std::mem::take(&mut findings.by_file);
     let mut report = summary(device.describe(), options, findings);
     report.exit_code |= u8::from(interrupted) * 32;

@@ -101,8 +101,10 @@ impl Report {
     pub fn answers(&self) -> [String; 4] {
         let damaged = self.findings.iter().any(|one| one.severity == Severity::Damage);
         let failed = self.findings.iter().any(|one| one.severity == Severity::Failure);
-        let new: Vec<&Lost> = self.lost.iter().filter(|one| one.known_since.is_none()).collect();
-        let records = |list: &[&Lost]| list.iter().map(|lost| lost.records).sum::<u64>();
+        let (new, old): (Vec<&Lost>, Vec<&Lost>) =
+            self.lost.iter().partition(|one| one.known_since.is_none());
+        let records = |list: &[&Lost]| records_of(list.iter().copied());
+        let known = records(&old);
         let safe = if self.interrupted {
             "not known: the check was interrupted".to_owned()
         } else if failed {
@@ -111,6 +113,8 @@ impl Report {
             format!("no: {} records are missing, all others are safe", records(&new))
         } else if damaged {
             "yes: no record is missing, but bytes are damaged".to_owned()
+        } else if known > 0 {
+            format!("yes: {} records are there; {known} are known to be lost", self.totals.records)
         } else {
             format!("yes: all {} records are there", self.totals.records)
         };
@@ -139,6 +143,11 @@ impl Report {
         };
         [safe, missing, "no".to_owned(), next]
     }
+}
+
+/// How many records are missing in all. Numbers in a damaged file may be of any size.
+pub(crate) fn records_of<'a>(lost: impl Iterator<Item = &'a Lost>) -> u64 {
+    lost.map(|lost| lost.records).fold(0, u64::saturating_add)
 }
 
 impl std::fmt::Display for Lost {

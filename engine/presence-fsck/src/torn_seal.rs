@@ -58,7 +58,8 @@ pub(crate) fn ending(bytes: &mut Bytes, walked: &Walked, called: Called) -> io::
     let Some((index_offset, data)) = walked.last_index else { return Ok(Ending::Open) };
     let range = footer_at..bytes.len();
     // How much is torn inside is information only: as found here, or as it was counted then.
-    let counted = walked.torn_inside.iter().map(|torn| torn.end - torn.start).sum();
+    let torn = walked.torn_inside.iter().map(|torn| torn.end - torn.start);
+    let counted = torn.fold(0, u32::saturating_add);
     let stated = Footer::read_from_bytes(&footer).map_or(0, |footer| footer.torn_bytes.get());
     // No whole footer ends in a checksum of zero.
     let is_cut = footer.iter().skip(48).all(|&byte| byte == 0);

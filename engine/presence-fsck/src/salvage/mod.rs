@@ -28,7 +28,7 @@ use serde::Serialize;
 
 use crate::bytes::Bytes;
 use crate::intervals::{Interval, Intervals};
-use crate::report::{Level, Lost, Report};
+use crate::report::{Level, Lost, Report, records_of};
 use crate::{Options, Progress, check, check_device};
 use copy::Copy;
 use hunt::Found;
@@ -138,6 +138,11 @@ impl Salvaged {
     /// Whether every record that was ever known of is in the copy.
     pub fn is_complete(&self) -> bool {
         self.lost.is_empty() && self.unread.is_empty()
+    }
+
+    /// How many records are missing.
+    pub fn lost_records(&self) -> u64 {
+        records_of(self.lost.iter())
     }
 
     /// 0 where it is complete, 1 where something was lost.
@@ -310,7 +315,8 @@ impl Survey {
             return Err(Error::read(only, io::ErrorKind::NotFound.into()));
         }
         listed.sort_by(|a, b| a.name.cmp(&b.name));
-        let all = 2 * listed.iter().map(|entry| entry.len).sum::<u64>();
+        let all = listed.iter().map(|entry| entry.len).fold(0, u64::saturating_add);
+        let all = all.saturating_mul(2);
         let mut survey = Self {
             files: listed.iter().map(|entry| entry.name.clone()).collect(),
             salvaged: Salvaged { report_version: 1, ..Salvaged::default() },

@@ -469,8 +469,11 @@ pub(crate) fn read_sealed(file: &Arc<SegmentFile>) -> Result<SealedSegment> {
     let entry = Entry::parse(&stored, file.place(), index_offset).map_err(fault())?;
     let header_bytes = entry.kind.header_bytes() as usize;
     let end = entry.payload_offset().saturating_add(entry.stored_bytes());
+    let have = stored.len();
     stored.resize(end.min(footer_offset).saturating_sub(index_offset) as usize, 0);
-    file.read(&mut stored, index_offset)?;
+    if let Some(rest) = stored.get_mut(have..) {
+        file.read(rest, index_offset.saturating_add(have as u32))?;
+    }
     let payload_bytes = entry.header.payload_bytes.get() as usize;
     let payload = stored.get(header_bytes..header_bytes.saturating_add(payload_bytes));
     let table = stored.get(

@@ -113,7 +113,7 @@ pub(crate) fn salvaged(out: &mut impl Write, salvaged: &Salvaged, to: &Path) -> 
         counted(salvaged.records, "record"),
     )?;
     writeln!(out)?;
-    let lost: u64 = salvaged.lost.iter().map(|lost| lost.records).sum();
+    let lost = salvaged.lost_records();
     let safe = match salvaged.is_complete() {
         true => "yes: every record that was known of is in the copy".to_owned(),
         false if lost == 0 => "not known: a file could not be searched to its end".to_owned(),
