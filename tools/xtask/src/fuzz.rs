@@ -34,26 +34,41 @@ const FLAGS: &[&str] = &[
 ];
 /// No input may take more memory or time than this, nor is it longer.
 const LIMITS: &[&str] =
-    &["-rss_limit_mb=512", "-malloc_limit_mb=128", "-timeout=5", "-max_len=65536"];
+    &["-rss_limit_mb=512", "-malloc_limit_mb=128", "-timeout=25", "-max_len=65536"];
 const ASAN: &str = "detect_odr_violation=0:quarantine_size_mb=64";
 
-/// Fuzzes every target for the default time, or what the environment says.
+/// Whether a target opens whole databases.
+fn is_whole(target: &str) -> bool {
+    ["open", "ops", "fsck", "salvage"].iter().any(|start| target.starts_with(start))
+}
+
+/// Inputs for a target, where they are to be the same every time.
+fn runs_of(target: &str) -> u64 {
+    if is_whole(target) { 300 } else { 20_000 }
+}
+
+/// Fuzzes every target with the same inputs as ever, or, with fresh ones, for as long as the
+/// environment says.
 pub(crate) fn run(root: &Path) -> Result<Outcome> {
     let seconds = std::env::var("PRESENCE_FUZZ_SECONDS").ok();
-    let seconds = match seconds.map(|text| text.parse::<u64>()) {
-        None => SECONDS,
-        Some(Ok(seconds)) if seconds > 0 => seconds,
-        Some(_) => return Err("PRESENCE_FUZZ_SECONDS is no number of seconds".to_owned()),
-    };
-    run_for(root, seconds)
+    match seconds.map(|text| text.parse::<u64>()) {
+        None => run_with(root, SECONDS, true),
+        Some(Ok(seconds)) if seconds > 0 => run_for(root, seconds),
+        Some(_) => Err("PRESENCE_FUZZ_SECONDS is no number of seconds".to_owned()),
+    }
 }
 
 /// Fuzzes every target, each decoder for so many seconds.
 pub(crate) fn run_for(root: &Path, seconds: u64) -> Result<Outcome> {
+    run_with(root, seconds, false)
+}
+
+/// The same; where `is_fixed` with inputs that are the same every time, and not more than that.
+fn run_with(root: &Path, seconds: u64, is_fixed: bool) -> Result<Outcome> {
     if let Some(why) = missing(root) {
         return Ok(Outcome::Skipped(why));
     }
-    let fuzz = Fuzz::new(root, seconds)?;
+    let fuzz = Fuzz::new(root, seconds, is_fixed)?;
     let targets = fuzz.targets()?;
     let queue = Mutex::new(targets.iter());
     let ended = Mutex::new(Vec::new());
@@ -116,6 +131,7 @@ struct Fuzz {
     work: PathBuf,
     fuzzer: PathBuf,
     seconds: u64,
+    is_fixed: bool,
 }
 
 /// How fuzzing of one target ended.
@@ -137,7 +153,7 @@ impl std::fmt::Display for End {
 
 impl Fuzz {
     /// Builds the fuzzer, and writes the seeds.
-    fn new(root: &Path, seconds: u64) -> Result<Self> {
+    fn new(root: &Path, seconds: u64, is_fixed: bool) -> Result<Self> {
         let work = root.join("target/fuzz");
         let version = output_of(nightly(root, "rustc").arg("-vV")).unwrap_or_default();
         let host = version.lines().find_map(|line| line.strip_prefix("host: "));
@@ -148,7 +164,7 @@ impl Fuzz {
         build.env("CARGO_TARGET_DIR", &work).env("RUSTFLAGS", FLAGS.join(" "));
         execute(&mut build)?;
         let fuzzer = work.join(host).join("release/any");
-        let fuzz = Self { root: root.to_path_buf(), work, fuzzer, seconds };
+        let fuzz = Self { root: root.to_path_buf(), work, fuzzer, seconds, is_fixed };
         execute(fuzz.replay().arg("--seeds").arg(fuzz.work.join("seeds")))?;
         Ok(fuzz)
     }
@@ -171,9 +187,7 @@ impl Fuzz {
     }
 
     fn seconds_of(&self, target: &str) -> u64 {
-        let whole = ["open", "ops", "fsck", "salvage"];
-        let whole = whole.iter().any(|start| target.starts_with(start));
-        self.seconds * if whole { 3 } else { 1 }
+        self.seconds * if is_whole(target) { 3 } else { 1 }
     }
 
     /// Fuzzes one target.
@@ -205,6 +219,9 @@ impl Fuzz {
         command.env("PRESENCE_FUZZ_TARGET", target).env("ASAN_OPTIONS", ASAN);
         command.env_remove("RUST_BACKTRACE");
         command.args(LIMITS).arg(format!("-max_total_time={seconds}"));
+        if self.is_fixed {
+            command.args(["-seed=1", &format!("-runs={}", runs_of(target))]);
+        }
         command.arg("-print_final_stats=1");
         command.arg(format!("-artifact_prefix={}/", artifacts.display()));
         command.arg(&corpus).arg(self.work.join("seeds").join(target));
