@@ -370,12 +370,10 @@ impl<'a, 'b, 'c> Taker<'a, 'b, 'c> {
     }
 
     fn frame(&mut self, entry: &Entry, payload: &[u8]) -> Result<(), String> {
-        let (records, wrong) = self.judge.streams.take_frame(payload, self.frames_count)?;
+        let records = self.judge.streams.take_frame(payload, self.frames_count)?;
         let stated = entry.header.records.get();
-        let differs = records != u64::from(stated);
-        let wrong =
-            wrong.or(differs.then(|| format!("a frame of {records} records says {stated}")));
-        if let Some(what) = wrong {
+        if records != u64::from(stated) {
+            let what = format!("a frame of {records} records says {stated}");
             let at = entry.header.offset.get();
             self.judge.findings.at(Code::StreamContradiction, self.name, at, what);
         }

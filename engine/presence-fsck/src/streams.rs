@@ -124,14 +124,9 @@ impl Streams {
 
     /// Takes a frame's payload: where its segment is read entry by entry, its records count.
     ///
-    /// Returns how many records it holds, and what in it contradicts its streams; `Err` where it
-    /// cannot be read as a frame.
-    pub(crate) fn take_frame(
-        &mut self,
-        payload: &[u8],
-        counts: bool,
-    ) -> Result<(u64, Option<String>), String> {
-        let mut wrong = None;
+    /// Returns how many records it holds; `Err` where it cannot be read as a frame, or contradicts
+    /// its streams.
+    pub(crate) fn take_frame(&mut self, payload: &[u8], counts: bool) -> Result<u64, String> {
         let mut rest = payload;
         let mut records = 0;
         let mut seen = Vec::new();
@@ -164,9 +159,6 @@ impl Streams {
             let times = words.get(..section.records as usize).unwrap_or_default();
             let ts = |word: Option<&[u8; 8]>| word.map_or(0, |word| i64::from_le_bytes(*word));
             let from = section.first_sequence;
-            if let Some(stream) = self.by_id.get(&section.stream) {
-                wrong = wrong.or(disorder(times, stream.is_strict()));
-            }
             self.insert(
                 section.stream,
                 Interval {
@@ -177,7 +169,7 @@ impl Streams {
                 },
             )?;
         }
-        Ok((records, wrong))
+        Ok(records)
     }
 
     /// The streams as a catalog written now would tell of them.

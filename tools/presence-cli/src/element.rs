@@ -1,4 +1,4 @@
-//! Values of columns as JSON and as text.
+//! Columns in words, and their values as JSON and as text.
 //!
 //! # Invariants
 //! - Numbers are exact: integers in full, floats in the shortest form that reads back the same.
@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use presence::DType;
+use presence::{Column, DType};
 use serde::ser::{Serialize, SerializeSeq, Serializer};
 
 /// One element of a value.
@@ -131,6 +131,20 @@ impl fmt::Display for Shaped<'_> {
         }
         if shown < all { write!(f, ", … {all} in all]") } else { f.write_str("]") }
     }
+}
+
+/// Columns of a stream that are shown before the rest is counted.
+const COLUMNS_SHOWN: usize = 6;
+
+/// A stream's columns in words: the first few with their types, and how many more there are.
+pub fn columns(columns: &[Column]) -> String {
+    let shown = columns.iter().take(COLUMNS_SHOWN);
+    let mut words: Vec<String> =
+        shown.map(|column| format!("{} {}", column.name(), column.type_name())).collect();
+    if columns.len() > COLUMNS_SHOWN {
+        words.push(format!("and {} more", columns.len() - COLUMNS_SHOWN));
+    }
+    words.join(", ")
 }
 
 #[cfg(test)]

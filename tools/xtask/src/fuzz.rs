@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
-use crate::Result;
 use crate::steps::{Outcome, execute, output_of};
+use crate::{Result, figures};
 
 /// Seconds for a decoder, where nothing else is said: about two minutes in all on two cores.
 const SECONDS: u64 = 6;
@@ -96,7 +96,7 @@ fn run_with(root: &Path, seconds: u64, is_fixed: bool) -> Result<Outcome> {
         return Err(format!("{} target(s) failed\n{}", failed.len(), failed.join("\n")));
     }
     let executions: u64 = ended.iter().map(|end| end.executions).sum();
-    figure("fuzz executions", executions)?;
+    figures::add("fuzz executions", executions)?;
     Ok(Outcome::DoneNote(format!("{executions} executions of {} targets", targets.len())))
 }
 
@@ -269,15 +269,6 @@ fn last_number(log: &str, label: &str) -> u64 {
     let digits = log.rsplit_once(label).map_or("", |(_, rest)| rest).trim_start();
     let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
     digits.get(..end).and_then(|digits| digits.parse().ok()).unwrap_or(0)
-}
-
-/// Appends one line to the file of figures, where there is one.
-fn figure(name: &str, count: u64) -> Result<()> {
-    use std::io::Write as _;
-    let Some(path) = std::env::var_os("PRESENCE_FIGURES") else { return Ok(()) };
-    let file = std::fs::OpenOptions::new().append(true).create(true).open(&path);
-    file.and_then(|mut file| file.write_all(format!("{name}\t{count}\n").as_bytes()))
-        .map_err(|error| format!("{}: {error}", Path::new(&path).display()))
 }
 
 #[cfg(test)]

@@ -12,7 +12,8 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::Result;
-use crate::models::{figure, target};
+use crate::figures;
+use crate::models::target;
 use crate::steps::{Outcome, execute};
 
 const TOOLCHAIN: &str = "nightly-2026-05-20";
@@ -58,7 +59,7 @@ const RUNS: &[Run] = &[
 /// eight orders.
 pub(crate) fn run(root: &Path) -> Result<Outcome> {
     if let Err(why) = fetch(root, &["miri", "setup"]) {
-        figure("skipped: miri", 1);
+        figures::add("skipped: miri", 1)?;
         return Ok(Outcome::Skipped(why));
     }
     let mut tests = 0;
@@ -82,14 +83,14 @@ pub(crate) fn run(root: &Path) -> Result<Outcome> {
         tests += passed(&text);
         println!("    {:.1} s", start.elapsed().as_secs_f64());
     }
-    figure("tests under miri", tests);
+    figures::add("tests under miri", tests)?;
     Ok(Outcome::DoneNote(format!("{tests} tests, counted once for each run")))
 }
 
 /// Runs the tests of readers beside a writer with every access to memory watched.
 pub(crate) fn tsan(root: &Path) -> Result<()> {
     if let Err(why) = fetch(root, &["--version"]) {
-        figure("skipped: thread sanitizer", 1);
+        figures::add("skipped: thread sanitizer", 1)?;
         println!("SKIPPED: {why}");
         return Ok(());
     }

@@ -5,12 +5,11 @@
 //! - A planted fault that goes unnoticed fails the step: a model that cannot fail proves nothing.
 //! - Faults are planted when the model runs, so that all of them need one build.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::Result;
 use crate::steps::{Outcome, execute};
+use crate::{Result, figures};
 
 /// Planted faults (`shim::planted`), each with the models that must find it.
 const PLANTED: &[(&str, &str)] = &[
@@ -38,8 +37,8 @@ pub(crate) fn run(root: &Path) -> Result<Outcome> {
     let counts = told.text.lines().filter_map(|line| line.split_once("interleavings\t"));
     let orders: Vec<u64> = counts.filter_map(|(_, count)| count.trim().parse().ok()).collect();
     let all = orders.iter().sum();
-    figure("interleavings", all);
-    figure("models", orders.len() as u64);
+    figures::add("interleavings", all)?;
+    figures::add("models", orders.len() as u64)?;
     for (plant, name) in PLANTED {
         println!("  planted: {plant}; {name} must fail");
         let told = ended(model(root, name).env("PRESENCE_PLANT", plant))?;
@@ -47,7 +46,7 @@ pub(crate) fn run(root: &Path) -> Result<Outcome> {
             return Err(format!("the planted fault `{plant}` was not found:\n{}", told.text));
         }
     }
-    figure("planted orderings found", PLANTED.len() as u64);
+    figures::add("planted orderings found", PLANTED.len() as u64)?;
     let (models, plants) = (orders.len(), PLANTED.len());
     Ok(Outcome::DoneNote(format!("{models} models, {all} interleavings, {plants} plants found")))
 }
@@ -75,14 +74,4 @@ fn model(root: &Path, name: &str) -> Command {
 /// Where builds of their own kind go.
 pub(crate) fn target(root: &Path) -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from)
-}
-
-/// Adds a count to the file of figures, where one is asked for.
-pub(crate) fn figure(name: &str, count: u64) {
-    let Some(path) = std::env::var_os("PRESENCE_FIGURES") else { return };
-    let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
-    let line = format!("{name}\t{count}\n");
-    if let Err(error) = file.and_then(|mut file| file.write_all(line.as_bytes())) {
-        println!("  figures cannot be kept: {error}");
-    }
 }

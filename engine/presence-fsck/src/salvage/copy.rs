@@ -8,12 +8,12 @@ use std::io;
 
 use presence::{ColumnWriter, Schema};
 use presence_format::block::BlockLayout;
-use presence_format::entry::{Entry, EntryKind, Place};
+use presence_format::entry::{Entry, EntryKind};
 use presence_format::frame::Section;
 use presence_format::{Compression, Order};
 
 use super::units::Unit;
-use super::{Error, Salvaged, Source};
+use super::{Error, Salvaged, Source, hunt};
 use crate::report::Lost;
 
 /// Bytes handed to the engine at once.
@@ -147,15 +147,8 @@ impl<'a> Copy<'a> {
     ) -> io::Result<Result<Vec<Vec<u8>>, String>> {
         let sizes = source.sizes;
         let bytes = source.bytes(unit.file)?;
-        let header = bytes.get(unit.at, 128)?;
-        let word = |at: usize| header.get(at..).and_then(|rest| rest.first_chunk::<4>());
-        let word = |at: usize| word(at).map_or(0, |word| u32::from_le_bytes(*word));
-        let database = header.get(8..).and_then(|rest| rest.first_chunk::<8>());
-        let database = database.map_or(0, |word| u64::from_le_bytes(*word));
-        let place = Place { database, segment: word(16) };
-        let entry = match Entry::parse(header, place, word(24)) {
-            Ok(entry) => entry,
-            Err(error) => return Ok(Err(error.what)),
+        let Some(entry) = hunt::header(bytes.get(unit.at, 128)?) else {
+            return Ok(Err("the entry has changed since it was found".to_owned()));
         };
         let payload_at = unit.at + u64::from(entry.kind.header_bytes());
         let payload = bytes.get_padded(payload_at, entry.header.payload_bytes.get() as usize)?;

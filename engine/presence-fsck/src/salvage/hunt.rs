@@ -104,7 +104,7 @@ fn next_magic(bytes: &mut Bytes, from: u64, end: u64) -> io::Result<Option<u64>>
 }
 
 /// The header at the front of `bytes`, for whichever place it names.
-fn header(bytes: &[u8]) -> Option<Entry> {
+pub(super) fn header(bytes: &[u8]) -> Option<Entry> {
     let word =
         |at: usize| bytes.get(at..)?.first_chunk::<4>().map(|word| u32::from_le_bytes(*word));
     let database = bytes.get(8..)?.first_chunk::<8>().map(|word| u64::from_le_bytes(*word))?;

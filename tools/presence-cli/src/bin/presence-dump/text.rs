@@ -5,6 +5,7 @@
 
 use std::io::Write;
 
+use presence_cli::element::columns;
 use presence_cli::failure::Result;
 use presence_cli::moment;
 use presence_cli::output::Output;
@@ -26,9 +27,6 @@ const LINES_HELD: usize = 256;
 
 /// Blocks of the index that are shown before the rest is left to `--json`.
 const INDEX_SHOWN: u64 = 64;
-
-/// Columns of a stream that are shown before the rest is counted.
-const COLUMNS_SHOWN: usize = 6;
 
 /// The writer of a listing.
 pub(crate) struct Listing {
@@ -366,16 +364,6 @@ fn stream_line(Known { entry, .. }: &Known) -> [String; 6] {
         how,
         columns(schema.columns()),
     ]
-}
-
-fn columns(columns: &[presence_format::Column]) -> String {
-    let shown = columns.iter().take(COLUMNS_SHOWN);
-    let mut words: Vec<String> =
-        shown.map(|column| format!("{} {}", column.name(), column.type_name())).collect();
-    if columns.len() > COLUMNS_SHOWN {
-        words.push(format!("and {} more", columns.len() - COLUMNS_SHOWN));
-    }
-    words.join(", ")
 }
 
 fn write_summary(summary: &Summary, file_bytes: u64, out: &mut Output) -> Result<()> {

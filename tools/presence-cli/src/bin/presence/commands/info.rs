@@ -7,11 +7,12 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
-use presence::{Column, Database, SegmentStats, Stream, StreamStats};
+use presence::{Database, SegmentStats, Stream, StreamStats};
 use serde_json::{Value, json};
 
 use crate::open;
 use crate::report;
+use presence_cli::element::columns;
 use presence_cli::failure::{Outcome, Result};
 use presence_cli::moment;
 use presence_cli::output::Output;
@@ -167,19 +168,6 @@ fn ratio(stats: &StreamStats) -> String {
         return "-".to_owned();
     }
     format!("{:.0} %", stats.stored_bytes as f64 / stats.raw_bytes as f64 * 100.0)
-}
-
-/// Columns of a stream that are shown before the rest is counted.
-const COLUMNS_SHOWN: usize = 6;
-
-fn columns(columns: &[Column]) -> String {
-    let shown = columns.iter().take(COLUMNS_SHOWN);
-    let mut words: Vec<String> =
-        shown.map(|column| format!("{} {}", column.name(), column.type_name())).collect();
-    if columns.len() > COLUMNS_SHOWN {
-        words.push(format!("and {} more", columns.len() - COLUMNS_SHOWN));
-    }
-    words.join(", ")
 }
 
 /// Segments that are shown before the rest is left to `--json`.
