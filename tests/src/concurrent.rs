@@ -12,6 +12,8 @@ use presence::{Database, Level, Options, Retention, Stream};
 use crate::support::{check_numbers, figure, number_at, number_schema, number_ts, rerun, scaled};
 
 const STREAMS: usize = 3;
+/// Between two looks: four readers without rest keep all cores from the tests beside this one.
+const READER_PAUSE: Duration = Duration::from_millis(1);
 /// Set for a child that reads: the directory, and whether it follows by itself.
 const CHILD_DIRECTORY: &str = "PRESENCE_TEST_READ_DIRECTORY";
 const CHILD_FOLLOWS: &str = "PRESENCE_TEST_READ_FOLLOWS";
@@ -75,6 +77,7 @@ fn read_until(stop: &AtomicBool, db: &Database, refresh: bool) -> u64 {
             *seen = end;
             answers += 5;
         }
+        std::thread::sleep(READER_PAUSE);
     }
     answers
 }
