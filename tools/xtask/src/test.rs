@@ -8,7 +8,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::steps::{Outcome, Step, execute, output_of};
+use crate::steps::{Beside, Outcome, Step, execute, output_of};
 use crate::{Result, figures, fuzz, kaitai, miri, models, spec, steps, supply, tidy, vectors};
 
 /// All steps: cheap ones first, so that simple mistakes are told early.
@@ -30,6 +30,10 @@ const STEPS: &[Step] = &[
     Step { name: "fuzz", about: "every fuzz target for a short time", run: fuzz::run },
     Step { name: "msrv", about: "the oldest supported Rust", run: msrv },
 ];
+
+/// Steps that build in folders of their own, and mostly on one core: they run beside the others
+/// that take long, where there is a second core.
+const BESIDE: &[&str] = &["models", "miri", "fuzz"];
 
 /// Options of `cargo xtask test`.
 #[derive(clap::Args)]
@@ -54,7 +58,9 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
         }
         return Ok(());
     }
-    figures::gathered(root, || steps::run(root, &chosen))
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let beside = Beside { names: if cores > 1 { BESIDE } else { &[] }, from: "clippy" };
+    figures::gathered(root, || steps::run(root, &chosen, beside))
 }
 
 fn choose(all: &[Step], options: &Options) -> Result<Vec<Step>> {
@@ -175,8 +181,9 @@ fn doc(root: &Path) -> Result<Outcome> {
     execute(command.env("RUSTDOCFLAGS", "-D warnings")).map(|()| Outcome::Done)
 }
 
+/// Built like the tests, with which they share nearly everything: only that they run is looked at.
 fn bench(root: &Path) -> Result<Outcome> {
-    run_cargo(root, &["bench", "--package", "presence-bench", "--", "--test"])
+    run_cargo(root, &["test", "--workspace", "--bench", "*", "--", "--test"])
 }
 
 /// Checks that the workspace builds with the `rust-version` it states.
