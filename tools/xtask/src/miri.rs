@@ -64,27 +64,55 @@ pub(crate) fn run(root: &Path) -> Result<Outcome> {
     }
     let mut tests = 0;
     for run in RUNS {
-        let start = Instant::now();
-        let mut command = nightly(root, "miri");
-        command.env("MIRIFLAGS", format!("-Zmiri-disable-isolation {}", run.flags));
-        command.env("PROPTEST_CASES", "4");
-        command.args(["miri", "test", "--quiet", "--package", run.package, "--lib", "--"]);
-        command.args(run.only);
-        for name in run.skip {
-            command.args(["--skip", name]);
-        }
-        println!("  $ cargo +{TOOLCHAIN} miri test -p {} {}", run.package, run.flags);
-        let output = command.output().map_err(|error| format!("cargo does not run: {error}"))?;
-        let text = String::from_utf8_lossy(&output.stdout);
-        if !output.status.success() {
-            let errors = String::from_utf8_lossy(&output.stderr);
-            return Err(format!("miri ended with {}:\n{text}{errors}", output.status));
-        }
-        tests += passed(&text);
-        println!("    {:.1} s", start.elapsed().as_secs_f64());
+        tests += interpreted(root, run, run.flags)?;
     }
     figures::add("tests under miri", tests)?;
     Ok(Outcome::DoneNote(format!("{tests} tests, counted once for each run")))
+}
+
+/// Runs the tests of threads in `count` other orders: those that follow from the seeds from `first`
+/// on.
+pub(crate) fn run_orders(root: &Path, first: u32, count: u32) -> Result<()> {
+    if let Err(why) = fetch(root, &["miri", "setup"]) {
+        figures::add("skipped: miri", 1)?;
+        println!("SKIPPED: {why}");
+        return Ok(());
+    }
+    let run = Run { package: "presence-engine", flags: "", only: ORDERED, skip: &[] };
+    let end = first.saturating_add(count);
+    let tests = interpreted(root, &run, &format!("-Zmiri-many-seeds={first}..{end}"))?;
+    figures::add("tests under miri", tests)?;
+    figures::add("orders of threads under miri", u64::from(end - first))?;
+    println!("    {tests} tests passed, in {count} orders");
+    Ok(())
+}
+
+/// Interprets the tests of one run. Returns how many passed.
+fn interpreted(root: &Path, run: &Run, flags: &str) -> Result<u64> {
+    let start = Instant::now();
+    let package = run.package;
+    let mut command = nightly(root, "miri");
+    command.env("MIRIFLAGS", format!("-Zmiri-disable-isolation {flags}"));
+    command.env("PROPTEST_CASES", "4");
+    command.args(["miri", "test", "--quiet", "--package", package, "--lib", "--"]);
+    command.args(run.only);
+    for name in run.skip {
+        command.args(["--skip", name]);
+    }
+    println!("  $ cargo +{TOOLCHAIN} miri test -p {package} {flags}");
+    let output = command.output().map_err(|error| format!("cargo does not run: {error}"))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    if !output.status.success() {
+        let errors = String::from_utf8_lossy(&output.stderr);
+        let only = run.only.join(" ");
+        let again = format!(
+            "again: MIRIFLAGS='-Zmiri-disable-isolation {flags}' cargo +{TOOLCHAIN} miri test \
+             -p {package} --lib -- {only}"
+        );
+        return Err(format!("miri ended with {}:\n{text}{errors}\n{again}", output.status));
+    }
+    println!("    {:.1} s", start.elapsed().as_secs_f64());
+    Ok(passed(&text))
 }
 
 /// Runs the tests of readers beside a writer with every access to memory watched.

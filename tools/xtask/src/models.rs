@@ -27,18 +27,8 @@ const PLANTED: &[(&str, &str)] = &[
 
 /// Runs all models, then each planted fault.
 pub(crate) fn run(root: &Path) -> Result<Outcome> {
-    execute(model(root, "models").arg("--no-run"))?;
-    let told = ended(model(root, "models").args(["--", "--nocapture"]))?;
-    if !told.success {
-        let again = "again: RUSTFLAGS='--cfg loom' CARGO_TARGET_DIR=target/models \
-                     cargo test -p presence-engine --lib models";
-        return Err(format!("a model failed:\n{}\n{again}", told.text));
-    }
-    let counts = told.text.lines().filter_map(|line| line.split_once("interleavings\t"));
-    let orders: Vec<u64> = counts.filter_map(|(_, count)| count.trim().parse().ok()).collect();
-    let all = orders.iter().sum();
-    figures::add("interleavings", all)?;
-    figures::add("models", orders.len() as u64)?;
+    let (models, all) = explored(root, &[])?;
+    figures::add("models", models)?;
     for (plant, name) in PLANTED {
         println!("  planted: {plant}; {name} must fail");
         let told = ended(model(root, name).env("PRESENCE_PLANT", plant))?;
@@ -47,8 +37,37 @@ pub(crate) fn run(root: &Path) -> Result<Outcome> {
         }
     }
     figures::add("planted orderings found", PLANTED.len() as u64)?;
-    let (models, plants) = (orders.len(), PLANTED.len());
+    let plants = PLANTED.len();
     Ok(Outcome::DoneNote(format!("{models} models, {all} interleavings, {plants} plants found")))
+}
+
+/// Runs all models with up to `preemptions` switches that no thread asked for, each model for about
+/// so many seconds at most.
+pub(crate) fn run_deeper(root: &Path, preemptions: u64, seconds: u64) -> Result<()> {
+    let limits = [("LOOM_MAX_PREEMPTIONS", preemptions), ("LOOM_MAX_DURATION", seconds)];
+    let (models, all) = explored(root, &limits)?;
+    println!("  {models} models, {all} interleavings with up to {preemptions} preemptions");
+    Ok(())
+}
+
+/// Runs all models within `limits`. Returns how many there are, and in how many orders they ran.
+fn explored(root: &Path, limits: &[(&str, u64)]) -> Result<(u64, u64)> {
+    execute(model(root, "models").arg("--no-run"))?;
+    let mut command = model(root, "models");
+    command.envs(limits.iter().map(|(name, limit)| (name, limit.to_string())));
+    let told = ended(command.args(["--", "--nocapture"]))?;
+    if !told.success {
+        let limits = limits.iter().map(|(name, limit)| format!("{name}={limit} "));
+        let again = "RUSTFLAGS='--cfg loom' CARGO_TARGET_DIR=target/models cargo test \
+                     -p presence-engine --lib models";
+        let limits: String = limits.collect();
+        return Err(format!("a model failed:\n{}\nagain: {limits}{again}", told.text));
+    }
+    let counts = told.text.lines().filter_map(|line| line.split_once("interleavings\t"));
+    let orders: Vec<u64> = counts.filter_map(|(_, count)| count.trim().parse().ok()).collect();
+    let all = orders.iter().sum();
+    figures::add("interleavings", all)?;
+    Ok((orders.len() as u64, all))
 }
 
 /// How a command ended, and all that it printed.

@@ -11,7 +11,7 @@ use std::process::Command;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::steps::execute;
-use crate::{Result, figures, fuzz};
+use crate::{Result, figures, fuzz, miri, models};
 
 /// Something that finds more the longer it runs.
 struct Part {
@@ -62,6 +62,16 @@ const PARTS: &[Part] = &[
         about: "every target under libFuzzer",
         run: |root, round| fuzz::run_for(root, (12.0 * round.scale).ceil() as u64).map(drop),
     },
+    Part {
+        name: "models",
+        about: "every interleaving of what threads share, with more preemptions",
+        run: |root, round| models::run_deeper(root, preemptions(round), seconds_a_model(round)),
+    },
+    Part {
+        name: "miri",
+        about: "threads under the interpreter, in other orders",
+        run: |root, round| miri::run_orders(root, first_order(round), orders(round)),
+    },
 ];
 
 /// More than this at once cannot be interrupted soon.
@@ -69,6 +79,25 @@ const SCALE_MAX: f64 = 16.0;
 const SCALE_MIN: f64 = 0.1;
 /// Between the seeds of two rounds: tests count from theirs on.
 const SEED_STEP: u64 = 1_000_003;
+
+/// One more than in a run of all tests, and one more whenever the scale is doubled.
+fn preemptions(round: &Round) -> u64 {
+    4 + round.scale.max(1.0).log2() as u64
+}
+
+/// Many more preemptions than models have been through in any time: how long each may take.
+fn seconds_a_model(round: &Round) -> u64 {
+    (10.0 * round.scale).ceil() as u64
+}
+
+fn orders(round: &Round) -> u32 {
+    (16.0 * round.scale).ceil() as u32
+}
+
+/// The interpreter takes seeds of 32 bits.
+fn first_order(round: &Round) -> u32 {
+    (round.seed % (1 << 31)) as u32
+}
 
 /// Options of `cargo xtask torture`.
 #[derive(clap::Args)]
@@ -97,7 +126,9 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     let minutes = options.minutes.unwrap_or_default().clamp(0.0, 1e6);
     let budget = Duration::from_secs_f64(minutes * 60.0);
     figures::gathered(root, || {
-        execute(&mut cargo_test(root, &["--no-run"]))?;
+        if parts.iter().any(|part| !["fuzz", "models", "miri"].contains(&part.name)) {
+            execute(&mut cargo_test(root, &["--no-run"]))?;
+        }
         let seed = options.seed.unwrap_or_else(seed_of_the_clock);
         rounds(budget, seed, &parts, |part, round| (part.run)(root, round))
     })
@@ -204,6 +235,15 @@ mod tests {
         let why = failed.unwrap_err();
         assert!(why.starts_with("model failed with seed 2000013, scale 4: a reason"), "{why}");
         assert!(rounds(Duration::ZERO, 7, &parts, |_, _| Err(String::new())).is_ok());
+    }
+
+    #[test]
+    fn a_round_says_how_deep_models_and_the_interpreter_go() {
+        let round = |scale| Round { seed: u64::MAX, scale };
+        assert_eq!([0.1, 1.0, 2.0, 16.0].map(|scale| preemptions(&round(scale))), [4, 4, 5, 8]);
+        assert_eq!([0.1, 1.0, 16.0].map(|scale| seconds_a_model(&round(scale))), [1, 10, 160]);
+        assert_eq!([0.1, 1.0, 16.0].map(|scale| orders(&round(scale))), [2, 16, 256]);
+        assert!(first_order(&round(1.0)).checked_add(orders(&round(SCALE_MAX))).is_some());
     }
 
     #[test]
