@@ -36,53 +36,129 @@ impl Outcome {
     }
 }
 
+/// Names every kind once: its word for programs, and the exit code that goes with it.
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident = $word:literal, $code:literal;)*) => {
+        /// What went wrong.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Kind {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Kind {
+            /// All there are.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// The word that programs see.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $word,)*
+                }
+            }
+
+            /// The exit code of `presence`.
+            pub const fn code(self) -> u8 {
+                match self {
+                    $(Self::$name => $code,)*
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// Whoever read the output went away: nobody needs to hear of it.
+    ClosedPipe = "closed_pipe", 0;
+    /// A wrong call.
+    Usage = "usage", 2;
+    /// No stream has the name.
+    NoSuchStream = "no_such_stream", 2;
+    /// The stream was closed for ever.
+    StreamFinished = "stream_finished", 2;
+    /// A range that ends before it begins.
+    ReversedRange = "reversed_range", 2;
+    /// An input in none of the known formats.
+    UnknownFormat = "unknown_format", 2;
+    /// A header that is missing or cannot be used.
+    Header = "header", 2;
+    /// No column is the time.
+    NoTimeColumn = "no_time_column", 2;
+    /// Nothing tells the unit of the times.
+    NoTimeUnit = "no_time_unit", 2;
+    /// A malformed line of an input.
+    Malformed = "malformed", 2;
+    /// An input that no stream can hold.
+    Unsupported = "unsupported", 2;
+    /// The system refused or failed.
+    Io = "io", 3;
+    /// What was asked cannot be done with what is there.
+    Cannot = "cannot", 3;
+    /// Data of a later version, or with features that this build does not know.
+    Incompatible = "incompatible", 3;
+    /// There is no database.
+    NotADatabase = "not_a_database", 3;
+    /// Somebody else writes the database.
+    Locked = "locked", 3;
+    /// The database is on a network file system.
+    NetworkFileSystem = "network_file_system", 3;
+    /// An input changed while it was read.
+    Changed = "changed", 3;
+    /// Bytes that contradict what they should be.
+    Corrupt = "corrupt", 4;
+    /// Records are missing.
+    Gap = "gap", 4;
+    /// Ended by a signal.
+    Interrupted = "interrupted", 130;
+}
+
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Failure {
     code: u8,
-    kind: &'static str,
+    kind: Kind,
     message: String,
 }
 
 /// Shorthand used through this crate.
 pub type Result<T, E = Failure> = std::result::Result<T, E>;
 
-/// The kind of a failure that nobody needs to hear of: whoever read the output went away.
-const CLOSED_PIPE: &str = "closed_pipe";
-
 impl Failure {
+    fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { code: kind.code(), kind, message: message.into() }
+    }
+
     /// A wrong call: what is wrong, and what to do.
     pub fn usage(message: impl Into<String>) -> Self {
-        Self { code: 2, kind: "usage", message: message.into() }
+        Self::new(Kind::Usage, message)
     }
 
     /// The system refused or failed.
     pub fn io(doing: &str, error: &io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
-            return Self { code: 0, kind: CLOSED_PIPE, message: String::new() };
+            return Self::new(Kind::ClosedPipe, "");
         }
-        Self { code: 3, kind: "io", message: format!("cannot {doing}: {error}") }
+        Self::new(Kind::Io, format!("cannot {doing}: {error}"))
     }
 
     /// What was asked cannot be done with what is there.
     pub fn cannot(message: impl Into<String>) -> Self {
-        Self { code: 3, kind: "cannot", message: message.into() }
+        Self::new(Kind::Cannot, message)
     }
 
     /// Data of a later version, or with features that this build does not know.
     pub fn incompatible(message: impl Into<String>) -> Self {
-        Self { code: 3, kind: "incompatible", message: message.into() }
+        Self::new(Kind::Incompatible, message)
     }
 
     /// Ended by a signal.
     pub fn interrupted(message: impl Into<String>) -> Self {
-        Self { code: 130, kind: "interrupted", message: message.into() }
+        Self::new(Kind::Interrupted, message)
     }
 
     /// Data that contradicts what it should be.
     pub fn damaged(message: impl Into<String>) -> Self {
-        Self { code: 4, kind: "corrupt", message: message.into() }
+        Self::new(Kind::Corrupt, message)
     }
 
     /// The same failure with `more` said behind it.
@@ -113,9 +189,9 @@ impl Failure {
 
     /// Tells it on standard error, as `program`.
     pub fn tell(&self, program: &str, json: bool) -> ExitCode {
-        if self.kind != CLOSED_PIPE {
+        if self.kind != Kind::ClosedPipe {
             if json {
-                let (kind, message) = (self.kind, &self.message);
+                let (kind, message) = (self.kind.as_str(), &self.message);
                 terminal::say(&json!({"error": {"kind": kind, "message": message}}).to_string());
             } else {
                 terminal::say(&format!("{program}: {}", terminal::escape(&self.message)));
@@ -135,7 +211,7 @@ pub fn refuse(program: &str, error: &clap::Error, code: u8) -> ExitCode {
         let text = text.take_while(|line| !line.starts_with("Usage:")).collect::<Vec<_>>();
         let text = text.join(" ");
         let message = text.strip_prefix("error: ").unwrap_or(&text).to_owned();
-        return Failure { code, kind: "usage", message }.tell(program, true);
+        return Failure { code, kind: Kind::Usage, message }.tell(program, true);
     }
     // Where it cannot be shown, nobody is there to be told so.
     let _shown = error.print();
@@ -144,48 +220,47 @@ pub fn refuse(program: &str, error: &clap::Error, code: u8) -> ExitCode {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        let (code, kind) = match &error {
-            Error::Poisoned { first } => {
-                let first = Self::from(Error::clone(first));
-                (first.code, first.kind)
-            }
-            Error::Corrupt { .. } => (4, "corrupt"),
-            Error::Gap(_) => (4, "gap"),
-            Error::Incompatible { .. } => (3, "incompatible"),
-            Error::NotADatabase { .. } => (3, "not_a_database"),
-            Error::Locked { .. } => (3, "locked"),
-            Error::Interrupted { .. } => (130, "interrupted"),
-            Error::NetworkFileSystem { .. } => (3, "network_file_system"),
-            Error::NoSuchStream { .. } => (2, "no_such_stream"),
-            Error::StreamExists { .. } => (2, "stream_exists"),
-            Error::StreamFinished { .. } => (2, "stream_finished"),
-            Error::SchemaMismatch { .. } => (2, "schema_mismatch"),
-            Error::TimeOrder { .. } => (2, "time_order"),
-            Error::ReversedRange { .. } => (2, "reversed_range"),
-            Error::Invalid { .. } | Error::Batch { .. } | Error::TooManyStreams { .. } => {
-                (2, "usage")
-            }
-            other if other.is_damage() => (4, "corrupt"),
-            _ => (3, "io"),
-        };
-        Self { code, kind, message: error.to_string() }
+        Self::new(kind_of(&error), error.to_string())
+    }
+}
+
+fn kind_of(error: &Error) -> Kind {
+    match error {
+        Error::Poisoned { first } => kind_of(first),
+        Error::Corrupt { .. } => Kind::Corrupt,
+        Error::Gap(_) => Kind::Gap,
+        Error::Incompatible { .. } => Kind::Incompatible,
+        Error::NotADatabase { .. } => Kind::NotADatabase,
+        Error::Locked { .. } => Kind::Locked,
+        Error::Interrupted { .. } => Kind::Interrupted,
+        Error::NetworkFileSystem { .. } => Kind::NetworkFileSystem,
+        Error::NoSuchStream { .. } => Kind::NoSuchStream,
+        Error::StreamFinished { .. } => Kind::StreamFinished,
+        Error::ReversedRange { .. } => Kind::ReversedRange,
+        Error::Invalid { .. }
+        | Error::Batch { .. }
+        | Error::StreamExists { .. }
+        | Error::SchemaMismatch { .. }
+        | Error::TimeOrder { .. }
+        | Error::TooManyStreams { .. } => Kind::Usage,
+        _ => Kind::Io,
     }
 }
 
 impl From<IngestError> for Failure {
     fn from(error: IngestError) -> Self {
-        let (code, kind) = match error.kind {
-            IngestErrorKind::Io => (3, "io"),
-            IngestErrorKind::Changed => (3, "changed"),
-            IngestErrorKind::UnknownFormat => (2, "unknown_format"),
-            IngestErrorKind::Header => (2, "header"),
-            IngestErrorKind::NoTimeColumn => (2, "no_time_column"),
-            IngestErrorKind::NoTimeUnit => (2, "no_time_unit"),
-            IngestErrorKind::Malformed => (2, "malformed"),
-            IngestErrorKind::Unsupported => (2, "unsupported"),
-            _ => (2, "usage"),
+        let kind = match error.kind {
+            IngestErrorKind::Io => Kind::Io,
+            IngestErrorKind::Changed => Kind::Changed,
+            IngestErrorKind::UnknownFormat => Kind::UnknownFormat,
+            IngestErrorKind::Header => Kind::Header,
+            IngestErrorKind::NoTimeColumn => Kind::NoTimeColumn,
+            IngestErrorKind::NoTimeUnit => Kind::NoTimeUnit,
+            IngestErrorKind::Malformed => Kind::Malformed,
+            IngestErrorKind::Unsupported => Kind::Unsupported,
+            _ => Kind::Usage,
         };
-        Self { code, kind, message: error.to_string() }
+        Self::new(kind, error.to_string())
     }
 }
 
@@ -199,5 +274,34 @@ impl From<io::Error> for Failure {
 impl From<serde_json::Error> for Failure {
     fn from(error: serde_json::Error) -> Self {
         Self::from(io::Error::from(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a test of the program cannot bring about: a share on a network, a file that changes
+    /// between two readings.
+    #[test]
+    fn what_comes_from_outside() {
+        let path = "/mnt/share".to_owned();
+        let failure = Failure::from(Error::NetworkFileSystem { path });
+        assert_eq!((failure.kind, failure.code()), (Kind::NetworkFileSystem, 3));
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "t_us,x\n1,2\n3,4\n").unwrap();
+        let source = presence_ingest::Source::path(file.path());
+        let mut import = presence_ingest::Import::open(source, Default::default()).unwrap();
+        std::fs::write(file.path(), "t_us,x\n9,2\n3,4\n").unwrap();
+        let failure = Failure::from(import.next_batch().unwrap_err());
+        assert_eq!((failure.kind, failure.with_fsck_code().code()), (Kind::Changed, 8));
+    }
+
+    #[test]
+    fn what_ended_a_writer_is_what_failed_first() {
+        let first = Error::NoSuchStream { name: "s".to_owned() };
+        let failure = Failure::from(Error::Poisoned { first: Box::new(first) });
+        assert_eq!((failure.kind, failure.code()), (Kind::NoSuchStream, 2));
+        assert!(failure.to_string().contains("no stream is named"), "{failure}");
     }
 }

@@ -11,6 +11,7 @@ mod demo;
 mod dump;
 mod endings;
 mod exports;
+mod failures;
 mod imports;
 mod kills;
 mod recordings;

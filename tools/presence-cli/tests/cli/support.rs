@@ -46,7 +46,8 @@ impl Ran {
     /// The error as JSON: its kind.
     #[track_caller]
     pub(crate) fn kind(&self) -> String {
-        let error: Value = serde_json::from_str(&self.err).unwrap();
+        let error: Value =
+            serde_json::from_str(&self.err).unwrap_or_else(|error| panic!("{error}: {}", self.err));
         error["error"]["kind"].as_str().unwrap().to_owned()
     }
 

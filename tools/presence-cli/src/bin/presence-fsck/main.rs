@@ -101,12 +101,9 @@ impl Cli {
             self.show(&plan, |out| text::plan(out, &plan))?;
             return Ok(plan.exit_code());
         }
-        if !self.yes {
-            text::plan(&mut std::io::stderr(), &plan)?;
-            if !asked("Do this?")? {
-                terminal::say("nothing was changed");
-                return Ok(plan.exit_code());
-            }
+        if !self.yes && !asked(&plan)? {
+            terminal::say("nothing was changed");
+            return Ok(plan.exit_code());
         }
         let repaired = repair::execute(&device, &plan, &mut |at| watch.tell(at));
         watch.bar.clear();
@@ -174,13 +171,15 @@ fn refused(error: presence_fsck::Error) -> Failure {
     }
 }
 
-/// Asks whoever sits at the terminal.
-fn asked(question: &str) -> Result<bool> {
+/// Shows the plan to whoever sits at the terminal, and asks.
+fn asked(plan: &repair::Plan) -> Result<bool> {
     if !std::io::stdin().is_terminal() {
         let what = "nobody is here to be asked: -n shows what would be done, -y does it";
         return Err(Failure::usage(what));
     }
-    write!(std::io::stderr(), "{question} [y/N] ")?;
+    let mut terminal = std::io::stderr();
+    text::plan(&mut terminal, plan)?;
+    write!(terminal, "Do this? [y/N] ")?;
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
