@@ -184,7 +184,8 @@ pub fn salvage(
     if is_taken {
         return Err(Error::Exists { path: out.display().to_string() });
     }
-    let survey = Survey::new(&device, only.as_deref(), progress)?;
+    let mut survey = Survey::new(&device, only.as_deref(), progress)?;
+    survey.salvaged.source = path.display().to_string();
     let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty());
     let parent = parent.unwrap_or(Path::new("."));
     let place = tempfile::Builder::new()
@@ -192,8 +193,7 @@ pub fn salvage(
         .tempdir_in(parent)
         .map_err(Error::write(parent))?;
     let copy = RealDevice::open(place.path()).map_err(Error::write(place.path()))?;
-    let mut salvaged = survey.copy(&device, Arc::new(copy), is_alone, progress)?;
-    salvaged.source = path.display().to_string();
+    let salvaged = survey.copy(&device, Arc::new(copy), is_alone, progress)?;
     finish(place, out, parent, &salvaged)?;
     Ok(salvaged)
 }
@@ -209,8 +209,7 @@ pub fn salvage_device(
     progress: &mut dyn FnMut(Progress) -> bool,
 ) -> Result<Salvaged, Error> {
     let survey = Survey::new(device, None, progress)?;
-    let mut salvaged = survey.copy(device, Arc::clone(&out), false, progress)?;
-    salvaged.source = device.describe();
+    let salvaged = survey.copy(device, Arc::clone(&out), false, progress)?;
     judge(check_device(&*out, &Options::at(Level::Deep), &mut |_| true))?;
     Ok(salvaged)
 }
@@ -319,7 +318,11 @@ impl Survey {
         let all = all.saturating_mul(2);
         let mut survey = Self {
             files: listed.iter().map(|entry| entry.name.clone()).collect(),
-            salvaged: Salvaged { report_version: 1, ..Salvaged::default() },
+            salvaged: Salvaged {
+                report_version: 1,
+                source: device.describe(),
+                ..Salvaged::default()
+            },
             ..Self::default()
         };
         let mut finds = Vec::new();
@@ -341,8 +344,11 @@ impl Survey {
     /// Takes what belongs to the database that most entries name.
     fn take(&mut self, finds: Vec<(u32, Find)>) {
         let mut counts: BTreeMap<u64, u64> = BTreeMap::new();
-        for piece in finds.iter().flat_map(|(_, find)| &find.pieces) {
-            *counts.entry(piece.database).or_default() += 1;
+        for (_, find) in &finds {
+            let pieces = find.pieces.iter().map(|piece| piece.database);
+            for owner in pieces.chain(find.catalogs.iter().map(|(owner, ..)| *owner)) {
+                *counts.entry(owner).or_default() += 1;
+            }
         }
         let Some(database) = counts.iter().max_by_key(|(_, count)| **count).map(|(id, _)| *id)
         else {
@@ -409,7 +415,7 @@ impl Survey {
         progress: &mut dyn FnMut(Progress) -> bool,
     ) -> Result<Salvaged, Error> {
         if self.streams.is_empty() {
-            return Err(Error::Nothing { path: device.describe() });
+            return Err(Error::Nothing { path: self.salvaged.source });
         }
         let layouts: BTreeMap<u32, usize> = self
             .streams

@@ -12,6 +12,7 @@ mod dump;
 mod endings;
 mod exports;
 mod failures;
+mod fsck;
 mod imports;
 mod kills;
 mod recordings;
