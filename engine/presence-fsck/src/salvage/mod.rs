@@ -34,6 +34,8 @@ use copy::Copy;
 use hunt::Found;
 use units::{Rank, Timeline, Unit};
 
+/// What the name of a copy that is being written begins with.
+const UNFINISHED: &str = ".salvage-";
 /// The report that is left in the copy.
 const REPORT_NAME: &str = "salvage.json";
 /// Refusals that are told one by one.
@@ -121,6 +123,8 @@ pub struct Salvaged {
     pub unsound: u64,
     /// Files that could not be searched to their end, and why.
     pub unread: Vec<String>,
+    /// Directories beside the copy that a killed salvage left, or another one is at work in.
+    pub left_over: Vec<String>,
 }
 
 /// A piece that could not be taken.
@@ -188,14 +192,26 @@ pub fn salvage(
     survey.salvaged.source = path.display().to_string();
     let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty());
     let parent = parent.unwrap_or(Path::new("."));
+    survey.salvaged.left_over = left_over(parent).map_err(Error::write(parent))?;
     let place = tempfile::Builder::new()
-        .prefix(".salvage-")
+        .prefix(UNFINISHED)
         .tempdir_in(parent)
         .map_err(Error::write(parent))?;
     let copy = RealDevice::open(place.path()).map_err(Error::write(place.path()))?;
     let salvaged = survey.copy(&device, Arc::new(copy), is_alone, progress)?;
     finish(place, out, parent, &salvaged)?;
     Ok(salvaged)
+}
+
+/// Names in `parent` of copies that were never finished.
+fn left_over(parent: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in parent.read_dir()? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        names.extend(Some(name).filter(|name| name.starts_with(UNFINISHED)));
+    }
+    names.sort();
+    Ok(names)
 }
 
 /// As [`salvage`], from the directory behind one device to the empty one behind another. The copy

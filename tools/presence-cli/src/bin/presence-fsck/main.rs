@@ -142,6 +142,12 @@ impl Cli {
             }
             Err(error) => return Err(Failure::cannot(error.to_string())),
         };
+        for left_over in &salvaged.left_over {
+            let path = out.with_file_name(left_over).display().to_string();
+            let path = terminal::escape(&path);
+            let what = "was left by a salvage that was killed, or one is at work there";
+            terminal::say(&format!("{PROGRAM}: {path} {what}"));
+        }
         self.show(&salvaged, |to| text::salvaged(to, &salvaged, out))?;
         Ok(salvaged.exit_code())
     }

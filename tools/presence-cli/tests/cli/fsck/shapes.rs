@@ -94,6 +94,7 @@ const SALVAGED: &[(&str, Is)] = &[
     ("foreign", Is::Count),
     ("unsound", Is::Count),
     ("unread", Is::Texts),
+    ("left_over", Is::Texts),
 ];
 
 const REFUSED: &[(&str, Is)] = &[("file", Is::Text), ("offset", Is::Count), ("what", Is::Text)];
