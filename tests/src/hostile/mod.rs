@@ -17,6 +17,7 @@ mod frames;
 mod headers;
 mod indexes;
 mod probe;
+mod saved;
 mod sets;
 mod sizes;
 

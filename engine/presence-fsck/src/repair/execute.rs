@@ -178,18 +178,12 @@ fn foresee(device: &dyn Device, plan: &Plan, temporaries: &[String]) -> Result<V
             return Err(Error::Unsound { file: job.name.clone(), what });
         }
     }
-    match database::check(&after, &Options::at(Level::Quick), false, &mut |_| true) {
-        Ok(report) => {
-            if let Some(finding) = report.of(Code::ReadFailed).next() {
-                let what = finding.what.clone();
-                return Err(Error::Unsound { file: plan.path.clone(), what });
-            }
-            Ok(report.lost.into_iter().filter(|lost| lost.known_since.is_none()).collect())
-        }
-        // Everything was set aside.
-        Err(Error::NotADatabase { .. }) => Ok(Vec::new()),
-        Err(error) => Err(error),
+    let report = database::check(&after, &Options::at(Level::Quick), false, &mut |_| true)?;
+    if let Some(finding) = report.of(Code::ReadFailed).next() {
+        let what = finding.what.clone();
+        return Err(Error::Unsound { file: plan.path.clone(), what });
     }
+    Ok(report.lost.into_iter().filter(|lost| lost.known_since.is_none()).collect())
 }
 
 fn write_list(
@@ -242,4 +236,24 @@ fn per_stream(lost: Vec<Lost>) -> Vec<Lost> {
         }
     }
     ranges
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_too_long_names_one_range_a_stream() {
+        let lost = |stream: &str, first_sequence: u64, records: u64| Lost {
+            stream: stream.to_owned(),
+            first_sequence,
+            records,
+            after_ts: first_sequence.checked_sub(1).map(u64::cast_signed),
+            before_ts: Some((first_sequence + records).cast_signed()),
+            known_since: None,
+        };
+        let many = vec![lost("a", 0, 1), lost("a", 5, 2), lost("a", 9, 1), lost("b", 3, 1)];
+        let expected = [Lost { before_ts: Some(10), ..lost("a", 0, 10) }, lost("b", 3, 1)];
+        assert_eq!(per_stream(many), expected);
+    }
 }

@@ -110,3 +110,34 @@ impl Device for Overlay<'_> {
         self.device.random()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use presence::device::MemoryDevice;
+
+    use super::*;
+
+    #[test]
+    fn nothing_is_changed_through_it() {
+        let memory = MemoryDevice::with_files([("a", b"1".as_slice()), ("b", b"22")]);
+        let mut overlay = Overlay::new(&memory).unwrap();
+        overlay.move_to("a", "c");
+        overlay.hide("b");
+        let names: Vec<String> = overlay.list().unwrap().into_iter().map(|e| e.name).collect();
+        assert_eq!(names, ["c"]);
+        assert_eq!(overlay.open("c").unwrap().len().unwrap(), 1);
+        assert!(overlay.open("a").is_err());
+        let refused = |result: io::Result<()>| {
+            assert_eq!(result.unwrap_err().kind(), io::ErrorKind::ReadOnlyFilesystem);
+        };
+        refused(overlay.open_writable("c").map(|_| ()));
+        refused(overlay.create("d").map(|_| ()));
+        refused(overlay.rename("c", "d"));
+        refused(overlay.unlink("c"));
+        refused(overlay.sync_directory());
+        assert!(matches!(overlay.lock("me"), Err(LockError::Io(_))));
+        assert!(overlay.now_unix_us() > 0);
+        assert_ne!(overlay.random().unwrap(), overlay.random().unwrap());
+        assert_eq!(memory.files().len(), 2);
+    }
+}

@@ -55,6 +55,7 @@ pub fn plan(
         return Err(Error::Interrupted);
     }
     draft.segments(&survey, options.level)?;
+    draft.leave_rubble()?;
     Ok(draft.finish(survey))
 }
 
@@ -342,6 +343,16 @@ impl<'a> Draft<'a> {
             reasons,
         });
         self.jobs.push(job);
+    }
+
+    /// Where no segment would remain, nothing is gained by other names.
+    fn leave_rubble(&mut self) -> Result<(), Error> {
+        if self.named()?.is_empty() {
+            for step in std::mem::take(&mut self.steps) {
+                self.leave(step.file(), "nothing in the directory is sound");
+            }
+        }
+        Ok(())
     }
 
     fn leave(&mut self, file: &str, why: &str) {
