@@ -36,16 +36,20 @@ const PACKAGES: &[(&str, &str)] = &[
     ("presence-format", "engine/presence-format"),
     ("presence-engine", "engine/presence"),
     ("presence-fsck", "engine/presence-fsck"),
+    // Tests of hostile files run its tools, too, where they are built.
+    ("presence-cli", "tools/presence-cli"),
     ("presence-tests", "tests"),
 ];
 
-/// Exhaustive tests that take minutes here and run no other lines than their shorter kin.
+/// Tests that take minutes here, exhaustive or of huge files, and run no other lines than their
+/// shorter kin.
 const LEFT_OUT: &[&str] = &[
     "crash::every_crash",
     "damage::every_bit",
     "damage::every_damage",
     "damage::extended",
     "faults::every_mutating",
+    "hostile::sizes",
     "planted::",
 ];
 /// The share of the usual numbers of random tests.
@@ -71,7 +75,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
         fs::remove_dir_all(&profiles).map_err(|e| format!("{}: {e}", profiles.display()))?;
     }
     let binaries = built_tests(root, &folder)?;
-    for binary in &binaries {
+    for binary in binaries.iter().filter(|binary| binary.is_test) {
         let mut command = Command::new(&binary.path);
         command.current_dir(&binary.folder).arg("--quiet");
         command.args(LEFT_OUT.iter().flat_map(|name| ["--skip", name]));
@@ -175,9 +179,11 @@ fn parsed(report: &str) -> BTreeMap<String, Lines> {
     files
 }
 
-/// A program of tests, and the folder in which cargo would run it.
+/// A program, and the folder in which cargo would run it.
 struct Binary {
     path: PathBuf,
+    /// Or one that tests run.
+    is_test: bool,
     folder: PathBuf,
 }
 
@@ -207,7 +213,8 @@ fn built_tests(root: &Path, folder: &Path) -> Result<Vec<Binary>> {
 fn binary_of(message: &serde_json::Value) -> Option<Binary> {
     let path = message.get("executable")?.as_str()?;
     let manifest = Path::new(message.get("manifest_path")?.as_str()?);
-    Some(Binary { path: path.into(), folder: manifest.parent()?.to_path_buf() })
+    let is_test = message.pointer("/profile/test")?.as_bool()?;
+    Some(Binary { path: path.into(), is_test, folder: manifest.parent()?.to_path_buf() })
 }
 
 /// The folder of `llvm-cov` and `llvm-profdata`, of the compiler's own version.
