@@ -99,21 +99,27 @@ impl BlockLayout {
         self.order.allows(last, next)
     }
 
-    /// Checks that the timestamps, little-endian in `times`, keep the stream's order. O(records).
+    /// Checks that the timestamps, little-endian in `times`, keep the stream's order, the first of
+    /// them behind `last` where there is one. O(records).
     ///
     /// # Errors
-    /// `Corrupt`.
-    pub fn check_order(&self, times: &[u8]) -> Result<()> {
+    /// `Corrupt`, with the first two that break it.
+    pub fn check_order(&self, last: Option<i64>, times: &[u8]) -> Result<()> {
         let words = times.as_chunks::<8>().0;
-        let pairs = words.array_windows().map(|[left, right]| {
-            self.order.allows(i64::from_le_bytes(*left), i64::from_le_bytes(*right))
-        });
+        let front = last.zip(words.first().map(|word| i64::from_le_bytes(*word)));
+        let pairs = || {
+            words.array_windows().map(|[left, right]: &[[u8; 8]; 2]| {
+                (i64::from_le_bytes(*left), i64::from_le_bytes(*right))
+            })
+        };
+        let allows = |(left, right)| self.order.allows(left, right);
         // Every pair is looked at: several at once are faster than one by one up to the first.
-        if pairs.fold(true, |sorted, allowed| sorted & allowed) {
-            Ok(())
-        } else {
-            Err(FormatError::corrupt(0, "timestamps that break the stream's order"))
+        if front.is_none_or(allows) && pairs().fold(true, |sorted, pair| sorted & allows(pair)) {
+            return Ok(());
         }
+        let broken = front.into_iter().chain(pairs()).find(|pair| !allows(*pair));
+        let (last, ts) = broken.unwrap_or_default();
+        Err(FormatError::corrupt(0, format!("timestamp {ts} stands after {last}")))
     }
 
     /// Checks the timestamps at the front of a decoded block of `records` against its header and
@@ -124,11 +130,15 @@ impl BlockLayout {
     pub fn check_times(&self, block: &BlockHeader, records: usize, decoded: &[u8]) -> Result<()> {
         let times = decoded.get(..records.saturating_mul(8)).unwrap_or_default();
         let ts = |word: Option<&[u8; 8]>| word.map(|word| i64::from_le_bytes(*word));
-        let bounds = (ts(times.first_chunk()), ts(times.last_chunk()));
-        if bounds != (Some(block.first_ts.get()), Some(block.last_ts.get())) {
-            return Err(FormatError::corrupt(0, "other timestamps than the block's header says"));
+        let (first, last) = (ts(times.first_chunk()), ts(times.last_chunk()));
+        if (first, last) != (Some(block.first_ts.get()), Some(block.last_ts.get())) {
+            let what = format!(
+                "timestamps {first:?} to {last:?}, where the header says {} to {}",
+                block.first_ts, block.last_ts
+            );
+            return Err(FormatError::corrupt(0, what));
         }
-        self.check_order(times)
+        self.check_order(None, times)
     }
 
     /// Timestamps, then each column.

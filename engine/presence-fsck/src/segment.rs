@@ -21,7 +21,6 @@ use crate::finding::Code;
 use crate::intervals::Interval;
 use crate::report::Level;
 use crate::seal::{self, Seal};
-use crate::streams::disorder;
 use crate::torn_seal::{self, Called, Ending};
 use crate::walk::{self, Bounds, Walked};
 
@@ -397,7 +396,7 @@ impl<'a, 'b, 'c> Taker<'a, 'b, 'c> {
         let stream = self.judge.streams.get(entry.header.stream.get());
         if self.judge.level == Level::Deep
             && let Some(stream) = stream
-            && let Err(what) = content(entry, payload, &stream.layout, stream.is_strict())
+            && let Err(what) = content(entry, payload, &stream.layout)
         {
             self.judge.findings.at(Code::BlockContent, self.name, at, what);
         }
@@ -434,12 +433,7 @@ impl<'a, 'b, 'c> Taker<'a, 'b, 'c> {
 }
 
 /// Decodes a block and compares its timestamps with its header.
-pub(crate) fn content(
-    entry: &Entry,
-    payload: &[u8],
-    layout: &BlockLayout,
-    is_strict: bool,
-) -> Result<(), String> {
+pub(crate) fn content(entry: &Entry, payload: &[u8], layout: &BlockLayout) -> Result<(), String> {
     let Some(block) = entry.block else { return Ok(()) };
     let records = entry.header.records.get() as usize;
     let compression = Compression::from_code(block.compression).map_err(|error| error.what)?;
@@ -448,14 +442,5 @@ pub(crate) fn content(
     decoded.try_reserve_exact(bytes).map_err(|_| format!("no memory for {bytes} bytes"))?;
     decoded.resize(bytes, 0);
     layout.decode(compression, records, payload, &mut decoded).map_err(|error| error.what)?;
-    let times = decoded.as_chunks::<8>().0.get(..records).unwrap_or_default();
-    let ts = |word: Option<&[u8; 8]>| word.map(|word| i64::from_le_bytes(*word));
-    let (first, last) = (ts(times.first()), ts(times.last()));
-    if (first, last) != (Some(block.first_ts.get()), Some(block.last_ts.get())) {
-        return Err(format!(
-            "timestamps {first:?} to {last:?}, where the header says {} to {}",
-            block.first_ts, block.last_ts
-        ));
-    }
-    disorder(times, is_strict).map_or(Ok(()), Err)
+    layout.check_times(&block, records, &decoded).map_err(|error| error.what)
 }

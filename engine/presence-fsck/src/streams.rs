@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 
-use presence_format::Order;
 use presence_format::block::BlockLayout;
 use presence_format::catalog::{Catalog, StreamEntry};
 use presence_format::entry::Entry;
@@ -113,7 +112,7 @@ impl Streams {
                 self.repeats = true;
                 return Err(format!("it repeats records {from} to {end} of stream {name:?}"));
             }
-            if first_ts < ts || (first_ts == ts && stream.is_strict()) {
+            if !stream.layout.allows(ts, first_ts) {
                 self.repeats = true;
                 return Err(format!("timestamp {first_ts} of stream {name:?} after {ts}"));
             }
@@ -190,18 +189,12 @@ impl Streams {
         let Some(stream) = self.by_id.get(&section.stream) else { return Ok(()) };
         let name = &stream.entry.name;
         let times = section.lanes(&stream.layout).next().unwrap_or_default();
-        stream.layout.check_order(times).map_err(|error| error.what)?;
-        let first = times.first_chunk().map(|word| i64::from_le_bytes(*word));
-        let Some(last) = stream.present.as_slice().last() else { return Ok(()) };
-        if section.first_sequence < last.to {
+        let last = stream.present.as_slice().last();
+        if last.is_some_and(|last| section.first_sequence < last.to) {
             return Err(format!("a frame that repeats records of stream {name:?}"));
         }
-        match first {
-            Some(first) if !stream.layout.allows(last.last_ts, first) => {
-                Err(format!("timestamp {first} of stream {name:?} after {}", last.last_ts))
-            }
-            _ => Ok(()),
-        }
+        let checked = stream.layout.check_order(last.map(|last| last.last_ts), times);
+        checked.map_err(|error| format!("{} in stream {name:?}", error.what))
     }
 
     /// Takes records that an index tells of.
@@ -232,10 +225,6 @@ impl Streams {
 }
 
 impl StreamFacts {
-    pub(crate) fn is_strict(&self) -> bool {
-        self.entry.schema.order() == Order::StrictlyIncreasing
-    }
-
     fn lost(&self, is_whole: bool, to_end: bool) -> Vec<Lost> {
         let mut lost = Vec::new();
         let start = if is_whole { Some(0) } else { self.start };
@@ -263,14 +252,4 @@ impl StreamFacts {
         }
         lost
     }
-}
-
-/// What in these timestamps of one stream breaks its order.
-pub(crate) fn disorder(times: &[[u8; 8]], is_strict: bool) -> Option<String> {
-    let mut pairs = times.windows(2).filter_map(|pair| match pair {
-        [a, b] => Some((i64::from_le_bytes(*a), i64::from_le_bytes(*b))),
-        _ => None,
-    });
-    let (before, ts) = pairs.find(|(a, b)| b < a || (is_strict && a == b))?;
-    Some(format!("timestamp {ts} stands after {before}"))
 }

@@ -77,12 +77,12 @@ fn salvage_refuses_content_that_lies() {
         };
         log.changed_block(1, 20, 20, change);
     });
-    refused("timestamp 380 of stream \"a\" after 390", |log| {
+    refused("timestamp 380 stands after 390", |log| {
         let [times, values] = lanes(20, 20);
         let times = times.chunks(8).rev().flatten().copied().collect();
         log.made_block(&shape(&plain()), Compression::None, &padded(&[times, values]), |_| {});
     });
-    refused("timestamp 0 of stream \"a\" after 190", |log| {
+    refused("timestamp 0 stands after 190", |log| {
         log.made_block(&shape(&plain()), Compression::None, &padded(&lanes(0, 20)), |_| {});
     });
 }

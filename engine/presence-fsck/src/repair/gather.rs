@@ -279,9 +279,7 @@ impl Taker<'_> {
             && block.decoded_bytes.get() as usize == decoded_bytes
             && stream.end.is_none_or(|(end, _)| end <= first_sequence)
             && stream.allows(block.first_ts.get());
-        let is_strict = stream.order() == Order::StrictlyIncreasing;
-        let is_sound =
-            || !deep || segment::content(entry, payload, &stream.layout, is_strict).is_ok();
+        let is_sound = || !deep || segment::content(entry, payload, &stream.layout).is_ok();
         if !fits || !is_sound() {
             return Ok(());
         }

@@ -7,10 +7,10 @@
 use std::io;
 
 use presence::{ColumnWriter, Schema};
+use presence_format::Compression;
 use presence_format::block::BlockLayout;
 use presence_format::entry::{Entry, EntryKind};
 use presence_format::frame::Section;
-use presence_format::{Compression, Order};
 
 use super::units::Unit;
 use super::{Error, Salvaged, Source, hunt};
@@ -23,7 +23,6 @@ const BATCH_BYTES: usize = 1 << 20;
 pub(super) struct Copy<'a> {
     pub(super) name: &'a str,
     pub(super) id: u32,
-    pub(super) schema: &'a Schema,
     pub(super) layout: BlockLayout,
     pub(super) writer: ColumnWriter,
     /// Where the next record belongs; none before the first.
@@ -40,7 +39,7 @@ impl<'a> Copy<'a> {
         start: Option<u64>,
     ) -> Self {
         let layout = BlockLayout::new(schema);
-        Self { name, id, schema, layout, writer, next: start, last_ts: None }
+        Self { name, id, layout, writer, next: start, last_ts: None }
     }
 
     /// Copies what `unit` has of the records that are still to come.
@@ -68,37 +67,19 @@ impl<'a> Copy<'a> {
             .zip(self.layout.lanes())
             .map(|(lane, shape)| lane.get(skip as usize * shape.value_bytes..).unwrap_or_default())
             .collect();
-        let times: Vec<i64> = sliced
-            .first()
-            .map(|lane| lane.as_chunks::<8>().0.iter().map(|word| i64::from_le_bytes(*word)))
-            .into_iter()
-            .flatten()
-            .collect();
-        if let Some(what) = self.disorder(&times) {
-            salvaged.refuse(&name, unit.at, &what);
+        let times = sliced.first().copied().unwrap_or_default();
+        if let Err(error) = self.layout.check_order(self.last_ts, times) {
+            salvaged.refuse(&name, unit.at, &error.what);
             return Ok(());
         }
+        let times: Vec<i64> =
+            times.as_chunks::<8>().0.iter().map(|word| i64::from_le_bytes(*word)).collect();
         self.note_hole(unit.first_sequence, times.first().copied(), salvaged);
         self.append(&times, sliced.get(1..).unwrap_or_default())?;
         self.next = Some(unit.end_sequence());
         self.last_ts = times.last().copied();
         salvaged.records += times.len() as u64;
         Ok(())
-    }
-
-    /// What in these timestamps, or between them and those before, breaks the stream's order.
-    fn disorder(&self, times: &[i64]) -> Option<String> {
-        let is_strict = self.schema.order() == Order::StrictlyIncreasing;
-        let mut before = self.last_ts;
-        for &ts in times {
-            if let Some(last) = before
-                && (ts < last || (is_strict && ts == last))
-            {
-                return Some(format!("timestamp {ts} of stream {:?} after {last}", self.name));
-            }
-            before = Some(ts);
-        }
-        None
     }
 
     fn note_hole(&self, first_sequence: u64, before_ts: Option<i64>, salvaged: &mut Salvaged) {

@@ -11,12 +11,11 @@
 
 use std::collections::BTreeMap;
 
+use presence_format::FormatError;
 use presence_format::block::BlockLayout;
 use presence_format::catalog::Catalog;
-use presence_format::entry::Entry;
 use presence_format::index::IndexEntry;
 use presence_format::segment::SegmentHeader;
-use presence_format::{FormatError, Order};
 
 use super::core::{Core, LiveSegment};
 use super::database::Database;
@@ -305,7 +304,6 @@ impl<'a> Task<'a> {
             let Some(segment) = self.inputs.get(*input) else { continue };
             let header = segment.file.block_entry(entry)?;
             let page = segment.file.decode_block(&header, layout)?;
-            check_order(&segment.file, &header, &page, state.schema.order())?;
             let from = block.first_sequence.saturating_sub(first) as usize;
             let to = (end.min(entry.end_sequence()) - first) as usize;
             let ranges = layout.ranges(entry.records.get() as usize);
@@ -373,20 +371,6 @@ fn check_follows(file: &SegmentFile, entry: &IndexEntry, before: Option<(u64, i6
     }
     let fault = FormatError::corrupt(0, "a block that repeats what came before it");
     Err(Error::format(&file.name, u64::from(entry.offset.get()))(fault))
-}
-
-/// Refuses a block whose timestamps break the stream's order: cut anew, some of its records would
-/// seem to repeat what came before.
-fn check_order(file: &SegmentFile, entry: &Entry, decoded: &[u8], order: Order) -> Result<()> {
-    let records = entry.header.records.get() as usize;
-    let times = decoded.as_chunks::<8>().0.get(..records).unwrap_or_default();
-    let allowed =
-        |[a, b]: &[[u8; 8]; 2]| order.allows(i64::from_le_bytes(*a), i64::from_le_bytes(*b));
-    if times.array_windows().all(allowed) {
-        return Ok(());
-    }
-    let fault = FormatError::corrupt(0, "a block whose timestamps break the stream's order");
-    Err(Error::format(&file.name, u64::from(entry.header.offset.get()))(fault))
 }
 
 /// Ranges of sequences without a hole.
