@@ -1,0 +1,143 @@
+//! A policy that a scan does not wash out: small FIFO, main FIFO and a memory of what went (the
+//! scheme of S3-FIFO, Yang et al. 2023).
+//!
+//! # Invariants
+//! - A value comes in on probation; it joins the main queue when it was used again by the time its
+//!   turn comes, or when it comes back soon after it was evicted.
+//! - The main queue loses a value only while probation holds less than a tenth of all bytes.
+//! - Every entry is in exactly one queue; ids of entries that are gone are dropped when met.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use super::{EntryId, EvictionPolicy, Resident, Residents};
+
+/// Keeps what is used again and again, however much is read once between.
+#[derive(Debug, Default)]
+pub struct ScanResistant {
+    probation: VecDeque<EntryId>,
+    main: VecDeque<EntryId>,
+    /// Where each entry is, and its bytes.
+    homes: HashMap<EntryId, (Home, u64)>,
+    probation_bytes: u64,
+    main_bytes: u64,
+    /// Hashes of keys evicted on probation, the oldest in front.
+    ghosts: VecDeque<u64>,
+    ghost_set: HashSet<u64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Home {
+    Probation,
+    Main,
+}
+
+impl ScanResistant {
+    /// A policy for one cache.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn bytes_of(&mut self, home: Home) -> &mut u64 {
+        match home {
+            Home::Probation => &mut self.probation_bytes,
+            Home::Main => &mut self.main_bytes,
+        }
+    }
+
+    fn enter(&mut self, id: EntryId, home: Home, bytes: u64) {
+        self.homes.insert(id, (home, bytes));
+        let total = self.bytes_of(home);
+        *total = total.saturating_add(bytes);
+        match home {
+            Home::Probation => self.probation.push_back(id),
+            Home::Main => self.main.push_back(id),
+        }
+    }
+
+    fn leave(&mut self, id: EntryId) -> Option<(Home, u64)> {
+        let (home, bytes) = self.homes.remove(&id)?;
+        let total = self.bytes_of(home);
+        *total = total.saturating_sub(bytes);
+        Some((home, bytes))
+    }
+
+    fn remember(&mut self, hash: u64) {
+        if self.ghost_set.insert(hash) {
+            self.ghosts.push_back(hash);
+        }
+        while self.ghosts.len() > self.homes.len().max(16) {
+            if let Some(oldest) = self.ghosts.pop_front() {
+                self.ghost_set.remove(&oldest);
+            }
+        }
+    }
+
+    /// Looks through probation: what was used again is promoted, the first other may go.
+    fn next_on_probation(&mut self, residents: &dyn Residents) -> Option<EntryId> {
+        for _ in 0..self.probation.len() {
+            let id = self.probation.pop_front()?;
+            if self.homes.get(&id).map(|(home, _)| *home) != Some(Home::Probation) {
+                continue;
+            }
+            let Some(resident) = residents.get(id) else { continue };
+            if resident.uses > 0 {
+                if let Some((_, bytes)) = self.leave(id) {
+                    residents.set_uses(id, 0);
+                    self.enter(id, Home::Main, bytes);
+                }
+                continue;
+            }
+            if residents.may_go(id) {
+                self.probation.push_front(id);
+                return Some(id);
+            }
+            self.probation.push_back(id);
+        }
+        None
+    }
+
+    /// Goes round the main queue: each use buys one more round.
+    fn next_in_main(&mut self, residents: &dyn Residents) -> Option<EntryId> {
+        let rounds = usize::from(crate::entry::USES_MAX) + 1;
+        for _ in 0..self.main.len().saturating_mul(rounds) {
+            let id = self.main.pop_front()?;
+            if self.homes.get(&id).map(|(home, _)| *home) != Some(Home::Main) {
+                continue;
+            }
+            let Some(resident) = residents.get(id) else { continue };
+            if resident.uses == 0 && residents.may_go(id) {
+                self.main.push_front(id);
+                return Some(id);
+            }
+            residents.set_uses(id, resident.uses.saturating_sub(1));
+            self.main.push_back(id);
+        }
+        None
+    }
+}
+
+impl EvictionPolicy for ScanResistant {
+    fn inserted(&mut self, entry: &Resident) {
+        let home = match self.ghost_set.contains(&entry.hash) && !entry.unused {
+            true => Home::Main,
+            false => Home::Probation,
+        };
+        self.enter(entry.id, home, entry.bytes);
+    }
+
+    fn removed(&mut self, entry: &Resident, evicted: bool) {
+        let home = self.leave(entry.id);
+        if evicted && !entry.unused && home.is_some_and(|(home, _)| home == Home::Probation) {
+            self.remember(entry.hash);
+        }
+    }
+
+    fn victim(&mut self, residents: &dyn Residents) -> Option<EntryId> {
+        let tenth = self.probation_bytes.saturating_add(self.main_bytes) / 10;
+        if self.probation_bytes > tenth || self.main_bytes == 0 {
+            return self.next_on_probation(residents).or_else(|| self.next_in_main(residents));
+        }
+        self.next_in_main(residents).or_else(|| self.next_on_probation(residents))
+    }
+}

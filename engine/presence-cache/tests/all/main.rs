@@ -1,0 +1,8 @@
+//! Tests of the cache by its public interface, in one program.
+#![cfg_attr(
+    test,
+    expect(clippy::unwrap_used, clippy::panic, reason = "a helper of a test fails the test")
+)]
+
+mod support;
+mod threads;
