@@ -112,8 +112,10 @@ where
                 }
             })
             .collect();
-        // This thread takes the first one at once.
-        inner.queue.demand(demands.into_iter().skip(1));
+        if inner.prefetching {
+            // This thread takes the first one at once.
+            inner.queue.demand(demands.into_iter().skip(1));
+        }
         let answers = parts.into_iter().map(|part| match part {
             Part::Here(answer) => answer,
             Part::Coming(demand) => inner.join(demand.hash, &demand.key, &demand.flight),

@@ -8,7 +8,7 @@ use crate::cache::PrefetchCache;
 use crate::event::{Event, Listener};
 use crate::key::Key;
 use crate::policy::{EvictionPolicy, Lru};
-use crate::predict::{Predictor, Silent};
+use crate::predict::{Adaptive, Predictor};
 use crate::provider::Provider;
 use crate::shim::thread;
 
@@ -41,7 +41,7 @@ impl<K: Key, P> Builder<K, P> {
             history_max: 30,
             parts: (4 * processors).clamp(1, 64),
             policy: Box::new(Lru::new()),
-            predictor: Box::new(Silent),
+            predictor: Box::new(Adaptive::new()),
             listener: None,
         }
     }
@@ -90,7 +90,7 @@ impl<K: Key, P> Builder<K, P> {
         self
     }
 
-    /// What is fetched ahead; [`Silent`] if not said.
+    /// What is fetched ahead; [`Adaptive`] if not said.
     pub fn predictor(mut self, predictor: impl Predictor<K>) -> Self {
         self.predictor = Box::new(predictor);
         self

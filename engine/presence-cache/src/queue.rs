@@ -122,13 +122,16 @@ impl<K: PartialEq + Clone, D> Queue<K, D> {
     /// Replaces the plan: `missing` of it is fetched, and what was planned and is not any more is
     /// forgotten. How many keys that were.
     pub(crate) fn replace(&self, plan: Vec<K>, missing: Vec<(K, f64)>) -> usize {
+        let count = |state: &State<K, D>| {
+            state.planned.iter().filter(|(key, _)| !plan.contains(key)).count()
+        };
+        let before = if planted("counted_before") { count(&lock(&self.state)) } else { 0 };
         let mut state = lock(&self.state);
         state.planning = false;
         if state.closed {
             return 0;
         }
-        let stays = |key: &K| plan.contains(key);
-        let cancelled = state.planned.iter().filter(|(key, _)| !stays(key)).count();
+        let cancelled = if planted("counted_before") { before } else { count(&state) };
         state.planned = missing.into();
         state.plan = plan;
         let wake = state.planned.len() + usize::from(self.wanted.load(Ordering::Acquire));
@@ -229,5 +232,77 @@ impl<K: PartialEq + Clone, D> Queue<K, D> {
 
     pub(crate) fn is_closed(&self) -> bool {
         lock(&self.state).closed
+    }
+}
+
+#[cfg(test)]
+#[cfg(loom)]
+mod models {
+    use super::*;
+    use crate::shim::{Arc, explore};
+    use loom::sync::atomic::AtomicU64;
+
+    type Small = Queue<u64, ()>;
+
+    /// A worker that counts what it takes, and tells each plan what steps it has seen.
+    fn work(queue: &Small, steps: &AtomicU64, seen: &AtomicU64) -> usize {
+        let (mut busy, mut taken) = (false, 0);
+        while let Some(work) = queue.next(busy) {
+            busy = true;
+            match work {
+                Work::Plan => {
+                    queue.begin_plan();
+                    seen.store(steps.load(Ordering::Relaxed), Ordering::Relaxed);
+                    queue.keep_plan();
+                }
+                Work::Prefetch(..) => taken += 1,
+                Work::Demand(()) => {}
+            }
+        }
+        taken
+    }
+
+    fn explore_beside_worker(model: fn(&Small, &AtomicU64, &AtomicU64) -> usize) {
+        explore(3, move || {
+            let shared = Arc::new((Small::new(8), AtomicU64::new(0), AtomicU64::new(0)));
+            let worker = loom::thread::spawn({
+                let shared = Arc::clone(&shared);
+                move || work(&shared.0, &shared.1, &shared.2)
+            });
+            let done = model(&shared.0, &shared.1, &shared.2);
+            let (cancelled, first) = shared.0.close();
+            assert!(first && !shared.0.close().1);
+            assert_eq!(cancelled + worker.join().unwrap(), done);
+        });
+    }
+
+    /// Steps ask for plans: the last plan has seen all of them, and no wakeup is lost.
+    #[test]
+    fn every_step_is_seen() {
+        explore_beside_worker(|queue, steps, seen| {
+            for _ in 0..2 {
+                steps.fetch_add(1, Ordering::Relaxed);
+                queue.want_plan();
+            }
+            queue.wait_idle();
+            assert_eq!(seen.load(Ordering::Relaxed), 2);
+            0
+        });
+    }
+
+    /// A close ends a worker, asleep or not.
+    #[test]
+    fn a_close_wakes_the_worker() {
+        explore_beside_worker(|_, _, _| 0);
+    }
+
+    /// What is planned is fetched or cancelled, each once.
+    #[test]
+    fn planned_keys_are_taken_or_cancelled() {
+        explore_beside_worker(|queue, _, _| {
+            queue.replace(vec![1, 2], vec![(1, 0.9), (2, 0.8)]);
+            let cancelled = queue.replace(vec![3], vec![(3, 0.7)]);
+            3 - cancelled
+        });
     }
 }

@@ -11,7 +11,10 @@ use std::process::Command;
 use crate::steps::{Outcome, execute};
 use crate::{Result, figures};
 
-/// Planted faults (`shim::planted`), each with the models that must find it.
+/// What has models.
+const PACKAGES: &[&str] = &["presence-engine", "presence-cache"];
+
+/// Planted faults (`shim::planted`) in the engine, each with the models that must find it.
 const PLANTED: &[(&str, &str)] = &[
     ("relaxed_publish", "tail::models"),
     ("failed_before_failure", "store::gate::models"),
@@ -25,19 +28,35 @@ const PLANTED: &[(&str, &str)] = &[
     ("blind_update", "store::models::snapshots_beside_compaction"),
 ];
 
+/// The same in the cache.
+const PLANTED_IN_CACHE: &[(&str, &str)] = &[
+    ("told_before_landed", "flight::models"),
+    ("met_without_lock", "store::models::one_load"),
+    ("pins_looked_at_before", "store::models::what_is_pinned"),
+    ("room_given_back", "store::models::the_budget"),
+    ("demand_overlooked", "store::models::a_reader_beside"),
+    ("kept_though_dismissed", "store::models::what_was_taken_out"),
+    ("woken_without_lock", "queue::models::every_step"),
+    ("closed_in_silence", "queue::models::a_close"),
+    ("counted_before", "queue::models::planned_keys"),
+];
+
 /// Runs all models, then each planted fault.
 pub(crate) fn run(root: &Path) -> Result<Outcome> {
     let (models, all) = explored(root, &[])?;
     figures::add("models", models)?;
-    for (plant, name) in PLANTED {
-        println!("  planted: {plant}; {name} must fail");
-        let told = ended(model(root, name).env("PRESENCE_PLANT", plant))?;
-        if told.success || !told.text.contains("panicked at") {
-            return Err(format!("the planted fault `{plant}` was not found:\n{}", told.text));
+    let mut plants = 0;
+    for (package, planted) in PACKAGES.iter().zip([PLANTED, PLANTED_IN_CACHE]) {
+        for (plant, name) in planted {
+            println!("  planted: {plant}; {name} must fail");
+            let told = ended(model(root, package, name).env("PRESENCE_PLANT", plant))?;
+            if told.success || !told.text.contains("panicked at") {
+                return Err(format!("the planted fault `{plant}` was not found:\n{}", told.text));
+            }
+            plants += 1;
         }
     }
-    figures::add("planted orderings found", PLANTED.len() as u64)?;
-    let plants = PLANTED.len();
+    figures::add("planted orderings found", plants)?;
     Ok(Outcome::DoneNote(format!("{models} models, {all} interleavings, {plants} plants found")))
 }
 
@@ -52,19 +71,24 @@ pub(crate) fn run_deeper(root: &Path, preemptions: u64, seconds: u64) -> Result<
 
 /// Runs all models within `limits`. Returns how many there are, and in how many orders they ran.
 fn explored(root: &Path, limits: &[(&str, u64)]) -> Result<(u64, u64)> {
-    execute(model(root, "models").arg("--no-run"))?;
-    let mut command = model(root, "models");
-    command.envs(limits.iter().map(|(name, limit)| (name, limit.to_string())));
-    let told = ended(command.args(["--", "--nocapture"]))?;
-    if !told.success {
-        let limits = limits.iter().map(|(name, limit)| format!("{name}={limit} "));
-        let again = "RUSTFLAGS='--cfg loom' CARGO_TARGET_DIR=target/models cargo test \
-                     -p presence-engine --lib models";
-        let limits: String = limits.collect();
-        return Err(format!("a model failed:\n{}\nagain: {limits}{again}", told.text));
+    let mut orders: Vec<u64> = Vec::new();
+    for package in PACKAGES {
+        execute(model(root, package, "models").arg("--no-run"))?;
+        let mut command = model(root, package, "models");
+        command.envs(limits.iter().map(|(name, limit)| (name, limit.to_string())));
+        let told = ended(command.args(["--", "--nocapture"]))?;
+        if !told.success {
+            let limits = limits.iter().map(|(name, limit)| format!("{name}={limit} "));
+            let again = "RUSTFLAGS='--cfg loom' CARGO_TARGET_DIR=target/models cargo test";
+            let limits: String = limits.collect();
+            return Err(format!(
+                "a model failed:\n{}\nagain: {limits}{again} -p {package} --lib models",
+                told.text
+            ));
+        }
+        let counts = told.text.lines().filter_map(|line| line.split_once("interleavings\t"));
+        orders.extend(counts.filter_map(|(_, count)| count.trim().parse::<u64>().ok()));
     }
-    let counts = told.text.lines().filter_map(|line| line.split_once("interleavings\t"));
-    let orders: Vec<u64> = counts.filter_map(|(_, count)| count.trim().parse().ok()).collect();
     let all = orders.iter().sum();
     figures::add("interleavings", all)?;
     Ok((orders.len() as u64, all))
@@ -82,11 +106,11 @@ fn ended(command: &mut Command) -> Result<Told> {
     Ok(Told { success: output.status.success(), text: text.concat() })
 }
 
-fn model(root: &Path, name: &str) -> Command {
+fn model(root: &Path, package: &str, name: &str) -> Command {
     let mut command = Command::new("cargo");
     command.current_dir(root).env("RUSTFLAGS", "--cfg loom");
     command.env("CARGO_TARGET_DIR", target(root).join("models"));
-    command.args(["test", "--quiet", "--package", "presence-engine", "--lib", name]);
+    command.args(["test", "--quiet", "--package", package, "--lib", name]);
     command
 }
 

@@ -6,9 +6,11 @@
 //! - A prediction is a hint: keys that are here, on their way, unknown to the provider, or of no
 //!   likelihood are left out by the cache.
 
+mod adaptive;
 mod decay;
 mod dynamic;
 
+pub use adaptive::Adaptive;
 pub use decay::{DistanceDecay, DynamicDistanceDecay};
 pub use dynamic::DynamicData;
 

@@ -24,11 +24,22 @@ impl Counting {
     pub(crate) fn loads_of(&self, key: i64) -> u64 {
         self.loads.lock().unwrap().get(&key).copied().unwrap_or(0)
     }
+
+    pub(crate) fn all_loads(&self) -> u64 {
+        self.loads.lock().unwrap().values().sum()
+    }
 }
 
 /// The provider itself, shared with the test.
 #[derive(Clone, Default)]
 pub(crate) struct Source(pub(crate) Arc<Counting>);
+
+impl Source {
+    /// One that has the keys from 0 on, so many.
+    pub(crate) fn of_length(length: i64) -> Self {
+        Self(Arc::new(Counting { length, ..Counting::default() }))
+    }
+}
 
 impl Provider<i64, i64> for Source {
     type Error = String;
@@ -137,4 +148,42 @@ pub(crate) fn quiet_panics() {
             usual(info);
         }
     }));
+}
+/// Random numbers from a seed.
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+}
+
+/// `count`, by the scale of this run.
+pub(crate) fn scaled(count: u64) -> u64 {
+    let scale = std::env::var("PRESENCE_TEST_SCALE").ok().and_then(|text| text.parse::<f64>().ok());
+    (count as f64 * scale.unwrap_or(1.0)).ceil().max(1.0) as u64
+}
+
+/// The seed of this run: the same one if none is given.
+pub(crate) fn seed() -> u64 {
+    let seed = std::env::var("PRESENCE_TEST_SEED").ok().and_then(|text| text.parse().ok());
+    seed.unwrap_or(0x5eed)
+}
+
+/// Adds `count` to the figure `name` of this run, where `PRESENCE_FIGURES` names a file for them.
+pub(crate) fn figure(name: &str, count: u64) {
+    use std::io::Write;
+
+    let Some(path) = std::env::var_os("PRESENCE_FIGURES") else { return };
+    let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
+    // One write: processes that count at the same time must not mix their lines.
+    file.and_then(|mut file| file.write_all(format!("{name}\t{count}\n").as_bytes())).unwrap();
 }

@@ -9,23 +9,22 @@
 //! - Locks are taken in the order core, bank, and given back before code of others runs: provider,
 //!   events, the drop of values. A policy runs under the core lock and is caught when it panics.
 
-use std::hash::BuildHasher;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+mod room;
 
-use hashbrown::HashMap;
+use std::hash::BuildHasher;
 
 use crate::bank::{Bank, Item, Tables};
 use crate::entry::{EntryId, Live, Resident};
 use crate::flight::Flight;
 use crate::key::Key;
-use crate::policy::{EvictionPolicy, Residents};
+use crate::policy::EvictionPolicy;
 use crate::provider::LoadError;
 use crate::shim::atomic::{AtomicU64, Ordering};
 use crate::shim::{Arc, Hasher, Mutex, MutexGuard, lock, planted};
 use crate::trail::Trails;
 
-/// A reader that has not moved while so many values came in has nothing in use any more.
-const IN_USE_INSERTIONS: u64 = 1024;
+pub(crate) use room::Claimant;
+use room::{Core, Record};
 
 /// How much may be held.
 #[derive(Debug, Clone, Copy)]
@@ -42,21 +41,6 @@ pub(crate) struct Store<K, V, E> {
     pub(crate) trails: Trails,
     core: Mutex<Core>,
     limits: Limits,
-}
-
-struct Core {
-    records: HashMap<EntryId, Record, Hasher>,
-    policy: Box<dyn EvictionPolicy>,
-    bytes: u64,
-    /// Entries with a likelihood.
-    predicted: Vec<EntryId>,
-    policy_panics: u64,
-}
-
-struct Record {
-    hash: u64,
-    bytes: u64,
-    likelihood: f64,
 }
 
 /// A value that was found.
@@ -77,17 +61,6 @@ pub(crate) enum Met<V, E> {
     Join(Arc<Flight<V, E>>, bool),
     /// The caller has to load it.
     Lead(Arc<Flight<V, E>>),
-}
-
-/// For whom room is made.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Claimant {
-    /// A reader: everything may go that is not pinned or in use.
-    Reader(usize),
-    /// A prefetch: what is as likely stays.
-    Prefetch(f64),
-    /// A prefetch that is not wanted any more: nothing goes.
-    Stale,
 }
 
 /// A value that left the cache.
@@ -118,19 +91,12 @@ pub(crate) struct Sizes {
 
 impl<K: Key, V: Clone, E> Store<K, V, E> {
     pub(crate) fn new(limits: Limits, parts: usize, policy: Box<dyn EvictionPolicy>) -> Self {
-        let core = Core {
-            records: HashMap::with_hasher(Hasher::default()),
-            policy,
-            bytes: 0,
-            predicted: Vec::new(),
-            policy_panics: 0,
-        };
         Self {
             banks: (0..parts.next_power_of_two()).map(|_| Bank::default()).collect(),
             hasher: Hasher::default(),
             clock: AtomicU64::new(0),
             trails: Trails::new(parts),
-            core: Mutex::new(core),
+            core: Mutex::new(Core::new(policy)),
             limits,
         }
     }
@@ -257,10 +223,11 @@ impl<K: Key, V: Clone, E> Store<K, V, E> {
         let mut landed = Landed { id: None, removed: Vec::new() };
         let mut core = lock(&self.core);
         let bank = self.bank(hash);
-        if !bank.read().is_flying(hash, flight) {
+        if !bank.read().is_flying(hash, flight) && !planted("kept_though_dismissed") {
             return landed;
         }
         let demanded = matches!(claimant, Claimant::Reader(_)) || flight.is_demanded();
+        let unused_before = flight.prefetch && !demanded;
         let claimant = match claimant {
             Claimant::Prefetch(_) | Claimant::Stale if demanded => Claimant::Reader(usize::MAX),
             claimant => claimant,
@@ -272,8 +239,11 @@ impl<K: Key, V: Clone, E> Store<K, V, E> {
         }
         let mut tables = bank.write();
         let flying = tables.dismiss_this(hash, flight);
-        if room && flying {
-            let unused = flight.prefetch && !flight.is_demanded();
+        if room && (flying || planted("kept_though_dismissed")) {
+            let unused = match planted("demand_overlooked") {
+                true => unused_before,
+                false => flight.prefetch && !flight.is_demanded(),
+            };
             let key = key.clone();
             landed.id =
                 Some(self.put(&mut core, tables, Arrival { key, value, hash, bytes, unused }));
@@ -364,71 +334,6 @@ impl<K: Key, V: Clone, E> Store<K, V, E> {
         id
     }
 
-    /// Evicts until `bytes` and one entry more have room. Evicts nothing where that cannot be.
-    fn make_room(
-        &self,
-        core: &mut Core,
-        bytes: u64,
-        claimant: Claimant,
-        removed: &mut Vec<Removed<K, V>>,
-    ) -> bool {
-        loop {
-            let Some(chosen) = self.choose(core, bytes, claimant) else { return false };
-            let mut all = true;
-            for (id, hash) in chosen {
-                // Whoever pins looks the item up under this lock: it is pinned, or not there.
-                let mut tables = self.bank(hash).write();
-                let unpinned =
-                    |item: &Item<K, V>| planted("pins_looked_at_before") || !item.live.is_pinned();
-                match tables.remove_if(hash, id, unpinned) {
-                    Some(item) => {
-                        drop(tables);
-                        removed.push(core.forget(item, true));
-                    }
-                    None => all = false,
-                }
-            }
-            if all {
-                return true;
-            }
-        }
-    }
-
-    /// Those who have to go so that `bytes` and one entry more have room.
-    fn choose(
-        &self,
-        core: &mut Core,
-        bytes: u64,
-        claimant: Claimant,
-    ) -> Option<Vec<(EntryId, u64)>> {
-        let mut chosen: Vec<(EntryId, u64)> = Vec::new();
-        let bytes_max = self.limits.bytes.checked_sub(bytes)?;
-        let entries_max = self.limits.entries.checked_sub(1)?;
-        let (mut held, mut entries) = (core.bytes, core.records.len());
-        while held > bytes_max || entries > entries_max {
-            if claimant == Claimant::Stale {
-                return None;
-            }
-            let Core { records, policy, policy_panics, .. } = core;
-            let view = View { store: self, records, chosen: &chosen, claimant };
-            let found = catch_unwind(AssertUnwindSafe(|| policy.victim(&view)));
-            let id = match found {
-                Ok(None) => return None,
-                Ok(Some(id)) if view.may_go(id) => id,
-                // A policy that panics or talks nonsense: the oldest goes.
-                wrong => {
-                    *policy_panics += u64::from(wrong.is_err());
-                    records.keys().copied().filter(|&id| view.may_go(id)).min()?
-                }
-            };
-            let record = records.get(&id)?;
-            held = held.saturating_sub(record.bytes);
-            entries -= 1;
-            chosen.push((id, record.hash));
-        }
-        Some(chosen)
-    }
-
     /// Takes note of what is likely, and tells which of it has to be fetched.
     pub(crate) fn predict(&self, likely: &[(K, f64)]) -> Vec<(K, f64)> {
         let mut missing = Vec::new();
@@ -487,79 +392,6 @@ struct Arrival<K, V> {
     unused: bool,
 }
 
-impl Core {
-    /// Calls the policy. What it does in a panic is its own affair.
-    fn guarded(&mut self, call: impl FnOnce(&mut dyn EvictionPolicy)) {
-        let policy = self.policy.as_mut();
-        if catch_unwind(AssertUnwindSafe(|| call(policy))).is_err() {
-            self.policy_panics += 1;
-        }
-    }
-
-    /// `item` has left its bank.
-    fn forget<K, V>(&mut self, item: Item<K, V>, evicted: bool) -> Removed<K, V> {
-        let likelihood = self.records.remove(&item.id).map_or(0.0, |record| record.likelihood);
-        self.bytes = self.bytes.saturating_sub(item.bytes);
-        let resident = resident(&item, likelihood);
-        self.guarded(|policy| policy.removed(&resident, evicted));
-        Removed { unused: item.live.unused(), key: item.key, _value: item.value, evicted }
-    }
-
-    fn set_likelihood(&mut self, id: EntryId, likelihood: f64) {
-        if let Some(record) = self.records.get_mut(&id)
-            && record.likelihood != likelihood
-        {
-            record.likelihood = likelihood;
-            self.guarded(|policy| policy.predicted(id, likelihood));
-        }
-    }
-}
-
-fn resident<K, V>(item: &Item<K, V>, likelihood: f64) -> Resident {
-    let Item { id, hash, bytes, live, .. } = item;
-    let (last_used, uses, unused) = (live.last_used(), live.uses(), live.unused());
-    Resident { id: *id, hash: *hash, bytes: *bytes, last_used, uses, unused, likelihood }
-}
-
-/// The residents, while a policy chooses.
-struct View<'a, K, V, E> {
-    store: &'a Store<K, V, E>,
-    records: &'a HashMap<EntryId, Record, Hasher>,
-    chosen: &'a [(EntryId, u64)],
-    claimant: Claimant,
-}
-
-impl<K: Key, V: Clone, E> View<'_, K, V, E> {
-    fn with<R>(&self, id: EntryId, look: impl FnOnce(&Item<K, V>, &Record) -> R) -> Option<R> {
-        let record = self.records.get(&id)?;
-        let tables = self.store.bank(record.hash).read();
-        tables.by_id(record.hash, id).map(|item| look(item, record))
-    }
-}
-
-impl<K: Key, V: Clone, E> Residents for View<'_, K, V, E> {
-    fn get(&self, id: EntryId) -> Option<Resident> {
-        self.with(id, |item, record| resident(item, record.likelihood))
-    }
-
-    fn may_go(&self, id: EntryId) -> bool {
-        if self.chosen.iter().any(|(chosen, _)| *chosen == id) {
-            return false;
-        }
-        let now = self.store.now();
-        let allowed = self.with(id, |item, record| {
-            let idle = now.saturating_sub(item.live.last_used()) > IN_USE_INSERTIONS;
-            let less_likely = match self.claimant {
-                Claimant::Reader(_) => true,
-                Claimant::Prefetch(likelihood) => record.likelihood < likelihood,
-                Claimant::Stale => false,
-            };
-            less_likely && !item.live.is_pinned() && (idle || !self.store.trails.is_current(id))
-        });
-        allowed.unwrap_or(false)
-    }
-
-    fn set_uses(&self, id: EntryId, uses: u8) {
-        let _gone = self.with(id, |item, _| item.live.set_uses(uses.min(crate::entry::USES_MAX)));
-    }
-}
+#[cfg(test)]
+#[cfg(loom)]
+mod models;
