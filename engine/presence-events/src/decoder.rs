@@ -107,7 +107,9 @@ pub fn decoder(format: Format, options: &Options) -> Result<Box<dyn Decoder>> {
 #[derive(Debug)]
 pub struct AutoDecoder {
     options: Options,
+    /// Bytes taken before the format was known, and how many of them have been decoded.
     head: Vec<u8>,
+    decoded: usize,
     inner: Option<Box<dyn Decoder>>,
     nothing: Report,
 }
@@ -116,23 +118,29 @@ impl AutoDecoder {
     /// A decoder that knows nothing yet but its options.
     #[must_use]
     pub fn new(options: Options) -> Self {
-        Self { options, head: Vec::new(), inner: None, nothing: Report::default() }
+        Self { options, head: Vec::new(), decoded: 0, inner: None, nothing: Report::default() }
     }
 
-    /// Finds the format and decodes what was kept of the input so far.
-    fn start(&mut self, out: &mut Output) -> Result<()> {
-        let format = match self.options.format {
-            Some(format) => format,
-            None => detect_with(&self.head, &self.options)?,
-        };
-        let inner = self.inner.insert(decoder(format, &self.options)?);
-        let head = std::mem::take(&mut self.head);
-        let mut rest = head.as_slice();
-        let mut part = Output::default();
-        while !rest.is_empty() {
-            let taken = inner.feed(rest, &mut part);
-            append(out, &mut part);
-            rest = rest.get(taken?..).unwrap_or_default();
+    /// The decoder of the format, which is found in the head.
+    fn start(&mut self) -> Result<()> {
+        if self.inner.is_none() {
+            let found =
+                self.options.format.map_or_else(|| detect_with(&self.head, &self.options), Ok);
+            self.inner = Some(decoder(found?, &self.options)?);
+        }
+        Ok(())
+    }
+
+    /// Decodes the head until `out` is full.
+    fn drain(&mut self, out: &mut Output) -> Result<()> {
+        while let (Some(inner), Some(rest @ [_, ..])) =
+            (&mut self.inner, self.head.get(self.decoded..))
+            && !out.is_full()
+        {
+            self.decoded += inner.feed(rest, out)?;
+        }
+        if self.inner.is_some() && self.decoded == self.head.len() {
+            (self.head, self.decoded) = (Vec::new(), 0);
         }
         Ok(())
     }
@@ -145,20 +153,30 @@ impl Decoder for AutoDecoder {
     }
 
     fn feed(&mut self, bytes: &[u8], out: &mut Output) -> Result<usize> {
-        if let Some(inner) = &mut self.inner {
-            return inner.feed(bytes, out);
+        let mut taken = 0;
+        if self.inner.is_none() {
+            taken = bytes.len().min(HEAD_BYTES - self.head.len().min(HEAD_BYTES));
+            self.head.extend_from_slice(bytes.get(..taken).unwrap_or_default());
+            if self.head.len() < HEAD_BYTES {
+                return Ok(taken);
+            }
+            self.start()?;
         }
-        let taken = bytes.len().min(HEAD_BYTES - self.head.len().min(HEAD_BYTES));
-        self.head.extend_from_slice(bytes.get(..taken).unwrap_or_default());
-        if self.head.len() >= HEAD_BYTES {
-            self.start(out)?;
+        self.drain(out)?;
+        let rest = bytes.get(taken..).unwrap_or_default();
+        match &mut self.inner {
+            Some(inner) if self.head.is_empty() => Ok(taken + inner.feed(rest, out)?),
+            _ => Ok(taken),
         }
-        Ok(taken)
     }
 
     fn finish(&mut self, out: &mut Output) -> Result<()> {
-        if self.inner.is_none() {
-            self.start(out)?;
+        self.start()?;
+        let mut part = Output::default();
+        while !self.head.is_empty() {
+            let drained = self.drain(&mut part);
+            append(out, &mut part);
+            drained?;
         }
         self.inner.as_mut().map_or(Ok(()), |inner| inner.finish(out))
     }

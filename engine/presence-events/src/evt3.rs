@@ -30,8 +30,33 @@ use crate::words::Words;
 const VECTOR: usize = 12;
 /// Lanes written at a time, of which fewer may be events.
 const LANES: usize = 8;
-/// Kinds that only move the state or give one event.
-const PLAIN: u32 = 1 | 1 << 2 | 1 << 3 | 1 << 6;
+/// What a word of a plain kind (0, 2, 6) does to row and lower time, which are kept in one number:
+/// looked up and not branched on, since these kinds follow each other without any pattern.
+#[derive(Debug, Clone, Copy)]
+struct Step {
+    /// Bits of the number that stay.
+    keep: u32,
+    /// Bits of the word that come in, and where they go.
+    take: u32,
+    shift: u32,
+    /// Events that the word gives.
+    events: u16,
+    is_plain: bool,
+}
+
+const LOW: u32 = 0xFFF;
+const ROW: u32 = 0x7FF << 12;
+static STEPS: [Step; 16] = steps();
+
+const fn steps() -> [Step; 16] {
+    let other = Step { keep: !0, take: 0, shift: 0, events: 0, is_plain: false };
+    let row = Step { keep: !ROW, take: ROW, shift: 12, is_plain: true, ..other };
+    let event = Step { events: 1, is_plain: true, ..other };
+    let low = Step { keep: !LOW, take: LOW, is_plain: true, ..other };
+    let [_, o1, _, o3, o4, o5, _, rest @ ..] = [other; 16];
+    let [o7, o8, o9, oa, ob, oc, od, oe, of] = rest;
+    [row, o1, event, o3, o4, o5, low, o7, o8, o9, oa, ob, oc, od, oe, of]
+}
 
 /// For each byte the places of its bits, in order.
 static PLACES: [[u16; LANES]; 256] = places();
@@ -102,44 +127,8 @@ impl Words for Evt3 {
         }
         // Room for the lanes behind the last event, which are written and are none.
         let events_max = rest.len() / 2 * VECTOR + LANES;
-        let mut n = 0;
         let Output { events, triggers, .. } = out;
-        let mut columns = events.spare(events_max);
-        let (mut y, mut base_x, mut base_p) = (self.y, self.base_x, self.base_p);
-        let mut t = self.high_us + i64::from(self.low);
-        for word in rest.chunks_exact(2) {
-            let word = le16(word);
-            let kind = word >> 12;
-            if PLAIN >> kind & 1 == 1 {
-                // Every word writes an event; only those of kind 2 let it stay.
-                put(&mut columns, n, t, word, y);
-                n += usize::from(kind == 2);
-                y = if kind == 0 { word & 0x7FF } else { y };
-                base_x = if kind == 3 { word & 0x7FF } else { base_x };
-                base_p = if kind == 3 { (word >> 11 & 1) as u8 } else { base_p };
-                t = if kind == 6 { self.high_us + i64::from(word & 0xFFF) } else { t };
-            } else if kind == 4 {
-                let row = Row { t, y, p: base_p };
-                n += put_lanes(&mut columns, n, row, word as u8, base_x);
-                let upper = (word >> 8 & 0xF) as u8;
-                n += put_lanes(&mut columns, n, row, upper, base_x.wrapping_add(8));
-                base_x = base_x.wrapping_add(12);
-            } else if kind == 5 {
-                let row = Row { t, y, p: base_p };
-                n += put_lanes(&mut columns, n, row, word as u8, base_x);
-                base_x = base_x.wrapping_add(8);
-            } else if kind == 8 {
-                self.low = (t - self.high_us) as u16;
-                self.set_high(word & 0xFFF);
-                t = self.high_us + i64::from(self.low);
-            } else if kind == 10 {
-                triggers.push(trigger(t, word));
-            } else {
-                other(word, report);
-            }
-        }
-        (self.y, self.base_x, self.base_p) = (y, base_x, base_p);
-        self.low = (t - self.high_us) as u16;
+        let n = self.timed(rest, events.spare(events_max), triggers, report);
         events.commit(n);
     }
 
@@ -160,6 +149,58 @@ impl Evt3 {
         self.low = 0;
         self.high = Some(high);
         self.high_us = (i64::from(high) << 12) + self.wraps_us - self.zero_us;
+    }
+
+    /// Decodes words once the time is known; says how many events were written.
+    fn timed(
+        &mut self,
+        words: &[u8],
+        columns: ColumnsMut<'_>,
+        triggers: &mut Vec<Trigger>,
+        report: &mut Report,
+    ) -> usize {
+        let mut places = Places::new(columns);
+        let mut n = 0;
+        let (mut base_x, mut base_p) = (self.base_x, self.base_p);
+        let mut high_us = self.high_us;
+        let mut state = u32::from(self.y) << 12 | u32::from(self.low);
+        for word in words.chunks_exact(2) {
+            let word = le16(word);
+            let kind = word >> 12;
+            let Some(step) = STEPS.get(usize::from(kind)) else { continue };
+            let (t, y) = (high_us + i64::from(state & LOW), (state >> 12) as u16);
+            if step.is_plain {
+                // Every word writes an event; only those of kind 2 let it stay.
+                let row = Row { t, y, p: (word >> 11 & 1) as u8 };
+                places.put(n, row, word & 0x7FF);
+                n += usize::from(step.events);
+                state = state & step.keep | u32::from(word) << step.shift & step.take;
+            } else if kind == 3 {
+                (base_x, base_p) = (word & 0x7FF, (word >> 11 & 1) as u8);
+            } else if kind == 4 {
+                let row = Row { t, y, p: base_p };
+                n += places.put_lanes(n, row, word as u8, base_x);
+                let upper = (word >> 8 & 0xF) as u8;
+                n += places.put_lanes(n, row, upper, base_x.wrapping_add(8));
+                base_x = base_x.wrapping_add(12);
+            } else if kind == 5 {
+                let row = Row { t, y, p: base_p };
+                n += places.put_lanes(n, row, word as u8, base_x);
+                base_x = base_x.wrapping_add(8);
+            } else if kind == 8 {
+                self.low = (state & LOW) as u16;
+                self.set_high(word & 0xFFF);
+                high_us = self.high_us;
+                state = state & !LOW | u32::from(self.low);
+            } else if kind == 10 {
+                triggers.push(trigger(t, word));
+            } else {
+                other(word, report);
+            }
+        }
+        (self.y, self.base_x, self.base_p) = ((state >> 12) as u16, base_x, base_p);
+        self.low = (state & LOW) as u16;
+        n
     }
 
     /// Takes a word before the first upper part of the time.
@@ -192,37 +233,58 @@ struct Row {
     p: u8,
 }
 
-#[inline]
-fn put(columns: &mut ColumnsMut<'_>, n: usize, t: i64, word: u16, y: u16) {
-    if let (Some(at_t), Some(at_x), Some(at_y), Some(at_p)) =
-        (columns.t.get_mut(n), columns.x.get_mut(n), columns.y.get_mut(n), columns.p.get_mut(n))
-    {
-        *at_t = t;
-        *at_x = word & 0x7FF;
-        *at_y = y;
-        *at_p = (word >> 11 & 1) as u8;
-    }
+/// Columns of one length, so that one comparison is enough for all four.
+struct Places<'a> {
+    t: &'a mut [i64],
+    x: &'a mut [u16],
+    y: &'a mut [u16],
+    p: &'a mut [u8],
 }
 
-/// Writes the events of a byte of a vector, and says how many they are.
-#[inline]
-fn put_lanes(columns: &mut ColumnsMut<'_>, n: usize, row: Row, which: u8, x: u16) -> usize {
-    let lanes = n..n + LANES;
-    if let (Some(at_t), Some(at_x), Some(at_y), Some(at_p), Some(places)) = (
-        columns.t.get_mut(lanes.clone()),
-        columns.x.get_mut(lanes.clone()),
-        columns.y.get_mut(lanes.clone()),
-        columns.p.get_mut(lanes),
-        PLACES.get(usize::from(which)),
-    ) {
-        at_t.fill(row.t);
-        at_y.fill(row.y);
-        at_p.fill(row.p);
-        for (at, place) in at_x.iter_mut().zip(places) {
-            *at = x.wrapping_add(*place);
+impl<'a> Places<'a> {
+    fn new(columns: ColumnsMut<'a>) -> Self {
+        let len = columns.t.len();
+        Self {
+            t: columns.t,
+            x: columns.x.get_mut(..len).unwrap_or_default(),
+            y: columns.y.get_mut(..len).unwrap_or_default(),
+            p: columns.p.get_mut(..len).unwrap_or_default(),
         }
     }
-    which.count_ones() as usize
+
+    #[inline(always)]
+    fn put(&mut self, n: usize, row: Row, x: u16) {
+        let (Some(at_t), Some(at_x), Some(at_y), Some(at_p)) =
+            (self.t.get_mut(n), self.x.get_mut(n), self.y.get_mut(n), self.p.get_mut(n))
+        else {
+            return;
+        };
+        *at_t = row.t;
+        *at_x = x;
+        *at_y = row.y;
+        *at_p = row.p;
+    }
+
+    /// Writes the events of a byte of a vector, and says how many they are.
+    #[inline]
+    fn put_lanes(&mut self, n: usize, row: Row, which: u8, x: u16) -> usize {
+        let lanes = n..n + LANES;
+        if let (Some(at_t), Some(at_x), Some(at_y), Some(at_p), Some(places)) = (
+            self.t.get_mut(lanes.clone()),
+            self.x.get_mut(lanes.clone()),
+            self.y.get_mut(lanes.clone()),
+            self.p.get_mut(lanes),
+            PLACES.get(usize::from(which)),
+        ) {
+            at_t.fill(row.t);
+            at_y.fill(row.y);
+            at_p.fill(row.p);
+            for (at, place) in at_x.iter_mut().zip(places) {
+                *at = x.wrapping_add(*place);
+            }
+        }
+        which.count_ones() as usize
+    }
 }
 
 #[inline]

@@ -4,17 +4,13 @@
 //! - The output is bounded by the caller, and grows block by block.
 //! - Checksums of header, blocks and content are compared where the frame has them.
 
-#[cfg(test)]
-use lz4_flex::block::compress as compress_block;
-use lz4_flex::block::{decompress_into, decompress_into_with_dict};
+use lz4_flex::block::{compress as compress_block, decompress_into, decompress_into_with_dict};
 
 const MAGIC: u32 = 0x184D_2204;
 /// How far back a block may refer to the one before.
 const WINDOW_BYTES: usize = 64 << 10;
-#[cfg(test)]
 const BLOCK_BYTES: usize = 64 << 10;
 /// Version 1, independent blocks, a checksum of the content; blocks of 64 KiB.
-#[cfg(test)]
 const WRITTEN_FLAGS: [u8; 2] = [0b0110_0100, 0b0100_0000];
 
 /// The content of a frame of at most `bytes_max`, or what is wrong with it.
@@ -91,7 +87,6 @@ fn append_block(
 }
 
 /// A frame with this content.
-#[cfg(test)]
 pub(crate) fn compress(content: &[u8]) -> Vec<u8> {
     let mut frame = MAGIC.to_le_bytes().to_vec();
     frame.extend(WRITTEN_FLAGS);

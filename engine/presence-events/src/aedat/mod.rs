@@ -13,6 +13,7 @@ mod v2;
 mod v3;
 mod v4;
 
+pub(crate) use lz4::compress as lz4_compress;
 pub(crate) use v1::Aedat1;
 pub(crate) use v2::Aedat2;
 pub(crate) use v3::Aedat3Decoder;

@@ -18,3 +18,5 @@ mod samples;
 mod support;
 #[cfg(test)]
 mod words;
+#[cfg(test)]
+mod writers;
