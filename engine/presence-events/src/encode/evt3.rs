@@ -21,25 +21,26 @@ const VECTOR_EVENTS_MIN: usize = 3;
 pub(super) struct Evt3Encoder {
     header: Option<Vec<u8>>,
     upper: UpperPart,
-    low: u16,
+    low: Option<u16>,
     row: Option<u16>,
 }
 
 impl Evt3Encoder {
     pub(super) fn new(size: Option<SensorSize>) -> Self {
         let header = Some(raw_header(size, "3.0", "EVT3"));
-        Self { header, upper: UpperPart::new(12), low: 0, row: None }
+        Self { header, upper: UpperPart::new(12), low: None, row: None }
     }
 
     #[inline]
     fn time(&mut self, t: i64, out: &mut Vec<u8>) -> Result<()> {
         if self.upper.lead_to(t >> 12, |high| put(out, 8, high as u16))? {
-            self.low = 0;
+            // Some readers do not let the lower part fall to 0 here, so it is always said.
+            self.low = None;
         }
         let low = (t & 0xFFF) as u16;
-        if low != self.low {
+        if self.low != Some(low) {
             put(out, 6, low);
-            self.low = low;
+            self.low = Some(low);
         }
         Ok(())
     }
