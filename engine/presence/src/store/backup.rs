@@ -338,7 +338,7 @@ const SOURCE_TRIES_MAX: u32 = 16;
 
 impl Source {
     fn of(device: &Arc<dyn Device>) -> Result<Self> {
-        let names = || {
+        let names = || -> Result<Vec<String>> {
             let entries = device.list().map_err(Error::io("list", &device.describe()))?;
             let mut names: Vec<String> = entries.into_iter().map(|entry| entry.name).collect();
             names.sort_unstable();

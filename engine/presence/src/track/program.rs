@@ -1,0 +1,297 @@
+//! An expression over the lanes that are there, in a form without complements.
+//!
+//! All lanes lie within the observed one, so a complement is only ever needed within something:
+//! `a & !b` is `a` without `b`, and `!a | !b` is what was observed without `a & b`. The observed
+//! lane is read only where the whole expression is a complement.
+//!
+//! # Invariants
+//! - Every tick of a program is in the observed lane.
+//! - A container that a program skips has no tick of it; one that it does not skip may have none.
+
+use std::ops::Range;
+
+use super::cursor::ranked;
+use super::expression::{self, ClassRef, DEPTH_MAX, Expression};
+use super::kernels::{self, WORDS, Words};
+use super::source::{Fill, Lane, Lanes};
+use crate::error::{Error, Result};
+
+/// What an expression asks of the lanes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Program {
+    /// No tick: of classes that were never seen.
+    Nothing,
+    /// All that was observed.
+    Observed,
+    /// A class that is there.
+    Class(u16),
+    /// Ticks in all of them; at least two.
+    All(Vec<Program>),
+    /// Ticks in one of them; at least two.
+    Any(Vec<Program>),
+    /// Ticks in the first that are not in the second.
+    Without(Box<Program>, Box<Program>),
+}
+
+/// A program, or all that was observed but the program.
+struct Signed {
+    program: Program,
+    negative: bool,
+}
+
+impl Program {
+    /// The program of `expression` over `lanes`.
+    ///
+    /// # Errors
+    /// When a name is no class, or the expression is too deep.
+    pub(crate) fn new(expression: &Expression, lanes: &impl Lanes) -> Result<Self> {
+        let Signed { program, negative } = signed(expression, lanes)?;
+        Ok(if negative { without(Self::Observed, program) } else { program })
+    }
+
+    /// How many of `ticks` there are, by the index alone, where that is known: of a class, and of
+    /// all but a class.
+    pub(crate) fn indexed_count(
+        &self,
+        lanes: &impl Lanes,
+        ticks: &Range<i64>,
+    ) -> Result<Option<u64>> {
+        let observed = || ranked(lanes.observed(), ticks);
+        let class = |class: u16| lanes.class(class).map_or(Ok(0), |lane| ranked(lane, ticks));
+        Ok(match self {
+            Self::Nothing => Some(0),
+            Self::Observed => Some(observed()?),
+            Self::Class(id) => Some(class(*id)?),
+            Self::Without(all, one) => match (&**all, &**one) {
+                (Self::Observed, Self::Class(id)) => Some(observed()?.saturating_sub(class(*id)?)),
+                _ => None,
+            },
+            Self::All(_) | Self::Any(_) => None,
+        })
+    }
+
+    /// The first container at or after `from` that may have a tick.
+    pub(crate) fn next_container<L: Lanes>(&self, lanes: &L, from: i64) -> Result<Option<i64>> {
+        self.seek(lanes, from, &|lane, at| lane.next_container(at), &Ord::min)
+    }
+
+    /// The last container at or before `to` that may have a tick.
+    pub(crate) fn previous_container<L: Lanes>(&self, lanes: &L, to: i64) -> Result<Option<i64>> {
+        self.seek(lanes, to, &|lane, at| lane.previous_container(at), &Ord::max)
+    }
+
+    /// The nearest container from `at` on in the direction of `step`; `nearer` tells which of two
+    /// is met first.
+    fn seek<L: Lanes>(
+        &self,
+        lanes: &L,
+        at: i64,
+        step: &impl Fn(&L::Lane, i64) -> Result<Option<i64>>,
+        nearer: &impl Fn(i64, i64) -> i64,
+    ) -> Result<Option<i64>> {
+        match self {
+            Self::Nothing => Ok(None),
+            Self::Observed => step(lanes.observed(), at),
+            Self::Class(class) => lanes.class(*class).map_or(Ok(None), |lane| step(lane, at)),
+            Self::Without(program, _) => program.seek(lanes, at, step, nearer),
+            Self::Any(programs) => {
+                let mut first = None;
+                for program in programs {
+                    let found = program.seek(lanes, at, step, nearer)?;
+                    first = match (first, found) {
+                        (Some(first), Some(found)) => Some(nearer(first, found)),
+                        (first, found) => first.or(found),
+                    };
+                }
+                Ok(first)
+            }
+            // Each moves to where the one before stands, until all stand at the same place.
+            Self::All(programs) => {
+                let mut agreed = at;
+                loop {
+                    let mut moved = agreed;
+                    for program in programs {
+                        match program.seek(lanes, moved, step, nearer)? {
+                            Some(found) => moved = found,
+                            None => return Ok(None),
+                        }
+                    }
+                    if moved == agreed {
+                        return Ok(Some(agreed));
+                    }
+                    agreed = moved;
+                }
+            }
+        }
+    }
+}
+
+fn signed(expression: &Expression, lanes: &impl Lanes) -> Result<Signed> {
+    match &expression.node {
+        expression::Node::Class(class) => {
+            let id = match class {
+                ClassRef::Id(id) => *id,
+                ClassRef::Name(name) => lanes.named(name).ok_or_else(|| {
+                    Error::invalid(format!("no class is named {name:?}; numbers need no name"))
+                })?,
+            };
+            let program = lanes.class(id).map_or(Program::Nothing, |_| Program::Class(id));
+            Ok(Signed { program, negative: false })
+        }
+        expression::Node::Not(inner) => {
+            let Signed { program, negative } = signed(inner, lanes)?;
+            Ok(Signed { program, negative: !negative })
+        }
+        expression::Node::And(parts) => {
+            let (positive, negative) = split(parts, lanes)?;
+            let excluded = any(negative);
+            Ok(if positive.is_empty() {
+                Signed { program: excluded, negative: true }
+            } else {
+                Signed { program: without(all(positive), excluded), negative: false }
+            })
+        }
+        expression::Node::Or(parts) => {
+            let (positive, negative) = split(parts, lanes)?;
+            Ok(if negative.is_empty() {
+                Signed { program: any(positive), negative: false }
+            } else {
+                Signed { program: without(all(negative), any(positive)), negative: true }
+            })
+        }
+        expression::Node::TooDeep => {
+            Err(Error::invalid(format!("the expression is nested deeper than {DEPTH_MAX}")))
+        }
+    }
+}
+
+/// The programs of `parts`, and those of which the complement is meant.
+fn split(parts: &[Expression], lanes: &impl Lanes) -> Result<(Vec<Program>, Vec<Program>)> {
+    let (mut positive, mut negative) = (Vec::new(), Vec::new());
+    for part in parts {
+        let signed = signed(part, lanes)?;
+        if signed.negative { &mut negative } else { &mut positive }.push(signed.program);
+    }
+    Ok((positive, negative))
+}
+
+fn all(mut programs: Vec<Program>) -> Program {
+    if programs.contains(&Program::Nothing) {
+        return Program::Nothing;
+    }
+    if programs.len() == 1 {
+        return programs.pop().unwrap_or(Program::Nothing);
+    }
+    Program::All(programs)
+}
+
+fn any(mut programs: Vec<Program>) -> Program {
+    programs.retain(|program| *program != Program::Nothing);
+    if programs.len() > 1 {
+        return Program::Any(programs);
+    }
+    programs.pop().unwrap_or(Program::Nothing)
+}
+
+fn without(program: Program, excluded: Program) -> Program {
+    match (program, excluded) {
+        (program, Program::Nothing) => program,
+        (Program::Nothing, _) => Program::Nothing,
+        (program, excluded) => Program::Without(Box::new(program), Box::new(excluded)),
+    }
+}
+
+/// Buffers for what stands between the steps of a program.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Scratch {
+    free: Vec<Box<Words>>,
+}
+
+impl Scratch {
+    fn take(&mut self) -> Box<Words> {
+        self.free.pop().unwrap_or_else(|| Box::new([0; WORDS]))
+    }
+
+    fn give(&mut self, words: Box<Words>) {
+        self.free.push(words);
+    }
+}
+
+impl Program {
+    /// Writes the program's ticks in container `number` to `words`.
+    pub(crate) fn container<L: Lanes>(
+        &self,
+        lanes: &L,
+        number: i64,
+        words: &mut Box<Words>,
+        scratch: &mut Scratch,
+    ) -> Result<Fill> {
+        match self {
+            Self::Nothing => Ok(Fill::Empty),
+            Self::Observed => lanes.observed().container(number, words),
+            Self::Class(class) => {
+                lanes.class(*class).map_or(Ok(Fill::Empty), |lane| lane.container(number, words))
+            }
+            Self::All(programs) => {
+                fold(programs, lanes, number, words, scratch, Fill::Full, kernels::and)
+            }
+            Self::Any(programs) => {
+                fold(programs, lanes, number, words, scratch, Fill::Empty, kernels::or)
+            }
+            Self::Without(program, excluded) => {
+                let fill = program.container(lanes, number, words, scratch)?;
+                if fill == Fill::Empty {
+                    return Ok(fill);
+                }
+                let mut other = scratch.take();
+                let result = match (fill, excluded.container(lanes, number, &mut other, scratch)?) {
+                    (_, Fill::Full) => Fill::Empty,
+                    (fill, Fill::Empty) => fill,
+                    (Fill::Full, _) => {
+                        std::mem::swap(words, &mut other);
+                        kernels::complement(words);
+                        Fill::Mixed
+                    }
+                    (_, Fill::Mixed) => {
+                        kernels::and_not(words, &other);
+                        Fill::Mixed
+                    }
+                };
+                scratch.give(other);
+                Ok(result)
+            }
+        }
+    }
+}
+
+/// Combines the containers of all `programs` by `combine`. Containers of the fill `neutral` change
+/// nothing; those of the opposite one decide.
+fn fold<L: Lanes>(
+    programs: &[Program],
+    lanes: &L,
+    number: i64,
+    words: &mut Box<Words>,
+    scratch: &mut Scratch,
+    neutral: Fill,
+    combine: impl Fn(&mut Words, &Words),
+) -> Result<Fill> {
+    let mut fill = neutral;
+    let mut other = scratch.take();
+    for program in programs {
+        let target = if fill == neutral { &mut *words } else { &mut other };
+        let next = program.container(lanes, number, target, scratch)?;
+        if next == neutral {
+            continue;
+        }
+        if next != Fill::Mixed {
+            fill = next;
+            break;
+        }
+        if fill == Fill::Mixed {
+            combine(words, &other);
+        }
+        fill = Fill::Mixed;
+    }
+    scratch.give(other);
+    Ok(fill)
+}

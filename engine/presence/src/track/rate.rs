@@ -1,0 +1,169 @@
+//! How many ticks a second has, as an exact fraction.
+//!
+//! # Invariants
+//! - In lowest terms, above zero, and at most 1,000,000 ticks a second: each tick has a
+//!   microsecond of its own.
+//! - Nothing here passes through floating point.
+
+use std::str::FromStr;
+
+use crate::error::{Error, Result};
+
+/// Ticks a second: `num / den`.
+///
+/// Read from text as it stands: `29.97` is 2997/100 and nothing else. The rate of NTSC video is
+/// written `30000/1001`; the two differ by one frame in nine hours, so neither is guessed.
+///
+/// ```
+/// use presence::Rate;
+///
+/// let ntsc: Rate = "30000/1001".parse()?;
+/// assert_eq!((ntsc.num(), ntsc.den()), (30_000, 1_001));
+/// let decimal: Rate = "29.97".parse()?;
+/// assert_eq!((decimal.num(), decimal.den()), (2_997, 100));
+/// assert_eq!("60/2".parse::<Rate>()?.to_string(), "30/1");
+/// # Ok::<(), presence::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Rate {
+    num: u32,
+    den: u32,
+}
+
+/// Most ticks a second.
+const TICKS_PER_SECOND_MAX: u32 = 1_000_000;
+
+impl Rate {
+    /// `num / den` ticks a second.
+    ///
+    /// # Errors
+    /// When either is zero, or the rate is above 1,000,000.
+    pub fn new(num: u32, den: u32) -> Result<Self> {
+        let highest = u64::from(TICKS_PER_SECOND_MAX) * u64::from(den);
+        if num == 0 || den == 0 || u64::from(num) > highest {
+            return Err(Error::invalid(format!(
+                "a rate of {num}/{den} ticks a second; it must be above 0 and at most \
+                 {TICKS_PER_SECOND_MAX}"
+            )));
+        }
+        let divisor = greatest_common_divisor(num, den);
+        Ok(Self { num: num / divisor, den: den / divisor })
+    }
+
+    /// One tick every `resolution_us` microseconds.
+    ///
+    /// # Errors
+    /// When it is zero.
+    pub fn from_resolution_us(resolution_us: u32) -> Result<Self> {
+        if resolution_us == 0 {
+            return Err(Error::invalid("a resolution of 0 us; it must be at least 1"));
+        }
+        Self::new(TICKS_PER_SECOND_MAX, resolution_us)
+    }
+
+    /// Ticks in [`den`](Self::den) seconds.
+    pub const fn num(self) -> u32 {
+        self.num
+    }
+
+    /// Seconds that [`num`](Self::num) ticks take.
+    pub const fn den(self) -> u32 {
+        self.den
+    }
+}
+
+pub(crate) const fn greatest_common_divisor(a: u32, b: u32) -> u32 {
+    let (mut a, mut b) = (a, b);
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a
+}
+
+impl std::fmt::Display for Rate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.num, self.den)
+    }
+}
+
+impl FromStr for Rate {
+    type Err = Error;
+
+    /// Reads `30`, `30/1`, `30000/1001` or `29.97` (at most six decimals, taken as they stand).
+    fn from_str(text: &str) -> Result<Self> {
+        let fault = || {
+            Error::invalid(format!("{text:?} is not a rate; write it like 30, 29.97 or 30000/1001"))
+        };
+        let number = |digits: &str| -> Option<u32> {
+            let all = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+            all.then(|| digits.parse().ok())?
+        };
+        let (num, den) = if let Some((num, den)) = text.split_once('/') {
+            (number(num), number(den))
+        } else if let Some((whole, decimals)) = text.split_once('.') {
+            if whole.is_empty() || decimals.is_empty() || decimals.len() > 6 {
+                return Err(fault());
+            }
+            (number(&format!("{whole}{decimals}")), Some(10_u32.pow(decimals.len() as u32)))
+        } else {
+            (number(text), Some(1))
+        };
+        let (num, den) = num.zip(den).ok_or_else(fault)?;
+        Self::new(num, den)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_read_and_refused() {
+        for (text, want) in [
+            ("30", (30, 1)),
+            ("30/1", (30, 1)),
+            ("60/2", (30, 1)),
+            ("30000/1001", (30_000, 1001)),
+            ("29.97", (2997, 100)),
+            ("12.50", (25, 2)),
+            ("0.000001", (1, 1_000_000)),
+            ("1000000", (1_000_000, 1)),
+        ] {
+            let rate: Rate = text.parse().unwrap();
+            assert_eq!((rate.num(), rate.den()), want, "{text}");
+            assert_eq!(rate.to_string().parse::<Rate>().unwrap(), rate);
+        }
+        for text in [
+            "",
+            "0",
+            "30/0",
+            "0/0",
+            "-30",
+            "30/",
+            "/30",
+            "x",
+            "1e3",
+            "1.0000001",
+            "99999999999",
+            "+5",
+            "1/2/3",
+            "1000001",
+            "1.",
+            ".5",
+            " 30",
+            "30 fps",
+            "3/+1",
+        ] {
+            let error = text.parse::<Rate>().unwrap_err().to_string();
+            assert!(error.contains("rate"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn resolutions_are_rates() {
+        let rate = Rate::from_resolution_us(33_333).unwrap();
+        assert_eq!((rate.num(), rate.den()), (1_000_000, 33_333));
+        assert_eq!(Rate::from_resolution_us(50_000).unwrap(), "20".parse().unwrap());
+        assert!(Rate::from_resolution_us(0).is_err());
+    }
+}

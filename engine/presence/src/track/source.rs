@@ -1,0 +1,89 @@
+//! What the questions ask of storage: bitmaps over ticks, a container of 65,536 ticks at a time.
+//!
+//! # Invariants
+//! - Every tick of a class is in the observed lane too.
+//! - What a lane answers never changes: it is a snapshot.
+
+use super::kernels::Words;
+use crate::error::Result;
+use crate::shim::Arc;
+
+/// Ticks of a container.
+pub(crate) const CONTAINER_TICKS: i64 = 65_536;
+
+/// What stands in a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fill {
+    /// No tick is set; the words are untouched.
+    Empty,
+    /// Every tick is set; the words are untouched.
+    Full,
+    /// As the words say.
+    Mixed,
+}
+
+/// One bitmap over ticks, as it was when a snapshot was taken.
+pub(crate) trait Lane {
+    /// How many ticks below `tick` are set. At most one block is read.
+    fn rank(&self, tick: i64) -> Result<u64>;
+
+    /// Number of the first container at or after `from` that has a set tick.
+    fn next_container(&self, from: i64) -> Result<Option<i64>>;
+
+    /// Number of the last container at or before `to` that has a set tick.
+    fn previous_container(&self, to: i64) -> Result<Option<i64>>;
+
+    /// Writes the words of a container, or tells that it is empty or full.
+    fn container(&self, number: i64, words: &mut Words) -> Result<Fill>;
+
+    /// Writes the offsets of a container's set ticks, ascending, over what `offsets` held, and
+    /// tells `true`: for a container that is stored so. Listing it costs nothing for the ticks
+    /// that are not set, then.
+    fn offsets(&self, _number: i64, _offsets: &mut Vec<u16>) -> Result<bool> {
+        Ok(false)
+    }
+}
+
+/// The lanes of a track.
+pub(crate) trait Lanes {
+    /// Its lanes' type.
+    type Lane: Lane;
+
+    /// The lane of a class, where it was ever seen.
+    fn class(&self, class: u16) -> Option<&Self::Lane>;
+
+    /// The lane of the ticks that were observed.
+    fn observed(&self) -> &Self::Lane;
+
+    /// The class of a name.
+    fn named(&self, name: &str) -> Option<u16>;
+
+    /// All classes, ascending.
+    fn classes(&self) -> Vec<u16>;
+}
+
+macro_rules! lanes_behind {
+    ($($pointer:ty),*) => {$(
+        impl<L: Lanes> Lanes for $pointer {
+            type Lane = L::Lane;
+
+            fn class(&self, class: u16) -> Option<&Self::Lane> {
+                (**self).class(class)
+            }
+
+            fn observed(&self) -> &Self::Lane {
+                (**self).observed()
+            }
+
+            fn named(&self, name: &str) -> Option<u16> {
+                (**self).named(name)
+            }
+
+            fn classes(&self) -> Vec<u16> {
+                (**self).classes()
+            }
+        }
+    )*};
+}
+
+lanes_behind!(&L, Arc<L>);
