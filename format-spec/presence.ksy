@@ -181,8 +181,10 @@ types:
       - id: compression
         type: u1
         enum: compression
+      - id: set_ticks
+        type: u4
       - id: reserved
-        size: 39
+        size: 35
 
   footer:
     seq:
@@ -293,6 +295,41 @@ types:
         type: column
         repeat: expr
         repeat-expr: num_columns.value
+      - id: plane
+        type: plane
+        if: order == order::any
+
+  plane:
+    doc: Which bitmap of which presence track a stream is.
+    seq:
+      - id: track
+        type: name
+      - id: rate_num
+        type: varint
+      - id: rate_den
+        type: varint
+      - id: epoch_us
+        type: s8
+      - id: kind
+        type: u1
+      - id: class_id
+        type: u2
+        if: kind == 1
+      - id: class_name
+        type: name
+        if: kind == 1
+
+  region:
+    doc: The payload of a block of compression `presence`.
+    seq:
+      - id: number
+        type: s8
+      - id: containers
+        type: u8
+      - id: set_ticks
+        type: u4
+      - id: words
+        type: u4
 
   column:
     seq:
@@ -449,12 +486,14 @@ enums:
     1: none
     2: lz4
     3: packed
+    4: presence
   time_unit:
     1: us
     2: ns
   order:
     1: strictly_increasing
     2: non_decreasing
+    3: any
   dtype:
     1: bool
     2: i8

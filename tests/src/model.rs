@@ -146,6 +146,7 @@ impl Model {
             (None, _) => true,
             (Some(last), Order::StrictlyIncreasing) => ts > last,
             (Some(last), Order::NonDecreasing) => ts >= last,
+            (Some(_), Order::Any) => unreachable!("a stream is no plane"),
         }
     }
 

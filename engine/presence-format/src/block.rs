@@ -15,6 +15,7 @@ use crate::codec;
 use crate::dtype::DType;
 use crate::error::{FormatError, Result};
 use crate::layout::layout;
+use crate::plane::region;
 use crate::schema::{Compression, Order, Schema};
 
 layout! {
@@ -30,10 +31,16 @@ layout! {
         20 schema_crc: U32,
         /// A [`Compression`].
         24 compression: u8,
+        /// In a block of presence the set ticks, [`WORDS_ONLY`] in a block of words; else zero.
+        25 set_ticks: U32,
         /// Zero; other values are for later versions.
-        25 reserved: [u8; 39],
+        29 reserved: [u8; 35],
     }
 }
+
+/// The `set_ticks` of a plane's block that holds single words, each for its own ticks, and does
+/// not stand for its region.
+pub const WORDS_ONLY: u32 = u32::MAX;
 
 impl BlockHeader {
     pub(crate) fn check(&self, records: u32) -> Result<()> {
@@ -87,11 +94,17 @@ impl BlockLayout {
         });
         let mut bytes = Vec::new();
         schema.encode(&mut bytes);
+        debug_assert_eq!(schema.plane().is_some(), schema.order() == Order::Any);
         Self {
             lanes: std::iter::once(time).chain(columns).collect(),
             schema_crc: crate::checksum::crc32(&bytes),
             order: schema.order(),
         }
+    }
+
+    /// Whether the blocks are of a plane: words of a presence track.
+    pub const fn is_plane(&self) -> bool {
+        matches!(self.order, Order::Any)
     }
 
     /// Whether a record at `next` may follow one at `last`.
@@ -181,6 +194,9 @@ impl BlockLayout {
     /// Encodes the unpadded lanes of a block of `records` with a codec; appends to `out`.
     /// `lanes` are in the order of [`BlockLayout::lanes`].
     pub fn encode(&self, compression: Compression, lanes: &[&[u8]], out: &mut Vec<u8>) {
+        if let (Compression::Presence, [times, words]) = (compression, lanes) {
+            return region::encode_records(times.as_chunks().0, words.as_chunks().0, out);
+        }
         let table = out.len();
         out.resize(table + 4 * lanes.len(), 0);
         for (index, (lane, raw)) in self.lanes.iter().zip(lanes).enumerate() {
@@ -190,6 +206,19 @@ impl BlockLayout {
             if let Some(field) = out.get_mut(table + 4 * index..table + 4 * index + 4) {
                 field.copy_from_slice(&stored.to_le_bytes());
             }
+        }
+    }
+
+    /// What a block's header says as `set_ticks`, of a block with this payload: 0 but for planes.
+    pub fn set_ticks(&self, compression: Compression, stored: &[u8]) -> u32 {
+        if !self.is_plane() {
+            return 0;
+        }
+        match compression {
+            Compression::Presence => {
+                region::Region::head(stored).map_or(0, |region| region.count())
+            }
+            _ => WORDS_ONLY,
         }
     }
 
@@ -214,6 +243,15 @@ impl BlockLayout {
             }
             out.copy_from_slice(stored);
             return Ok(());
+        }
+        if self.is_plane() != (compression == Compression::Presence) {
+            return Err(FormatError::corrupt(0, "a compression that is not the stream's"));
+        }
+        if self.is_plane() {
+            let (times, words) = out.split_at_mut(align_lane(8 * records));
+            let words = words.get_mut(..8 * records).unwrap_or_default();
+            let times = times.get_mut(..8 * records).unwrap_or_default();
+            return region::decode_records(stored, times, words);
         }
         let (table, mut rest) = stored
             .split_at_checked(4 * self.lanes.len())

@@ -5,7 +5,8 @@
 //! then the index entries of all those blocks, grouped by stream in that order.
 //!
 //! # Invariants
-//! - Entries of a stream ascend in sequence and time; their blocks lie before the index.
+//! - Entries of a stream ascend in sequence, and but for planes in time; their blocks lie before
+//!   the index.
 //! - The index is a cache of the block headers: where they disagree, the blocks are right.
 
 use std::collections::BTreeSet;
@@ -38,7 +39,7 @@ layout! {
         32 records: U32,
         /// The block header's checksum, which covers the payload's.
         36 header_crc: U32,
-        /// For presence tracks; zero for streams.
+        /// The header's `set_ticks`: zero but for planes.
         40 rank: U64,
     }
 }
@@ -56,7 +57,7 @@ impl IndexEntry {
             payload_bytes: header.payload_bytes,
             records: header.records,
             header_crc: header.header_crc,
-            rank: U64::ZERO,
+            rank: u64::from(block.set_ticks.get()).into(),
         })
     }
 
@@ -156,7 +157,17 @@ impl Index {
                 return Err(FormatError::truncated(0, "bytes end inside the index"));
             };
             rest = after;
-            streams.push(StreamBlocks { stream, entries: decode_entries(bytes, index_offset)? });
+            let entries = decode_entries(bytes, index_offset)?;
+            let of_stream = catalog.streams.binary_search_by_key(&stream, |entry| entry.id);
+            let of_stream = of_stream.ok().and_then(|at| catalog.streams.get(at));
+            let is_plane = of_stream.is_some_and(|entry| entry.schema.plane().is_some());
+            let ascends = |[left, right]: &[IndexEntry; 2]| {
+                is_plane || left.last_ts.get() <= right.first_ts.get()
+            };
+            if !entries.array_windows().all(ascends) {
+                return Err(FormatError::corrupt(0, "index entries out of order"));
+            }
+            streams.push(StreamBlocks { stream, entries });
         }
         if rest.is_empty() {
             Ok(Self { catalog, streams })
@@ -172,11 +183,9 @@ fn decode_entries(bytes: &[u8], index_offset: u32) -> Result<Vec<IndexEntry>> {
     for entry in entries {
         entry.check(index_offset)?;
     }
-    let ascends = entries.array_windows().all(|[left, right]| {
-        left.end_sequence() <= right.first_sequence.get()
-            && left.last_ts.get() <= right.first_ts.get()
-    });
-    if ascends {
+    let ascends =
+        |[left, right]: &[IndexEntry; 2]| left.end_sequence() <= right.first_sequence.get();
+    if entries.array_windows().all(ascends) {
         Ok(entries.to_vec())
     } else {
         Err(FormatError::corrupt(0, "index entries out of order"))

@@ -9,6 +9,7 @@ use crate::block::LANE_ALIGN;
 use crate::caps::{COLUMNS_MAX, NAME_BYTES_MAX, RECORD_BYTES_MAX, SHAPE_DIMENSIONS_MAX};
 use crate::dtype::DType;
 use crate::error::{FormatError, Result};
+use crate::plane::Plane;
 use crate::varint;
 
 /// The unit of a stream's timestamps.
@@ -57,6 +58,9 @@ pub enum Order {
     StrictlyIncreasing = 1,
     /// Each timestamp is at least the one before; equals keep the order they were given in.
     NonDecreasing = 2,
+    /// Timestamps come in any order, and the later record of equal ones counts: the words of a
+    /// [`Plane`], and nothing else.
+    Any = 3,
 }
 
 impl Order {
@@ -65,6 +69,7 @@ impl Order {
         match self {
             Self::StrictlyIncreasing => "strictly_increasing",
             Self::NonDecreasing => "non_decreasing",
+            Self::Any => "any",
         }
     }
 
@@ -74,6 +79,7 @@ impl Order {
         match self {
             Self::StrictlyIncreasing => next > last,
             Self::NonDecreasing => next >= last,
+            Self::Any => true,
         }
     }
 
@@ -81,6 +87,7 @@ impl Order {
         match code {
             1 => Ok(Self::StrictlyIncreasing),
             2 => Ok(Self::NonDecreasing),
+            3 => Ok(Self::Any),
             _ => Err(FormatError::corrupt(0, format!("unknown order code {code}"))),
         }
     }
@@ -97,15 +104,18 @@ pub enum Compression {
     Lz4 = 2,
     /// Bit-packed deltas; see [`crate::codec::packed`].
     Packed = 3,
+    /// Words of presence; see [`crate::plane::Region`]. For planes, and for them only.
+    Presence = 4,
 }
 
 impl Compression {
-    /// `none`, `lz4` or `packed`.
+    /// `none`, `lz4`, `packed` or `presence`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::None => "none",
             Self::Lz4 => "lz4",
             Self::Packed => "packed",
+            Self::Presence => "presence",
         }
     }
 
@@ -120,6 +130,7 @@ impl Compression {
             1 => Ok(Self::None),
             2 => Ok(Self::Lz4),
             3 => Ok(Self::Packed),
+            4 => Ok(Self::Presence),
             _ => Err(FormatError::corrupt(0, format!("unknown compression code {code}"))),
         }
     }
@@ -188,6 +199,8 @@ pub struct Schema {
     order: Order,
     compression: Compression,
     columns: Vec<Column>,
+    /// There with order `any`, and only there.
+    plane: Option<Plane>,
 }
 
 impl Schema {
@@ -203,9 +216,27 @@ impl Schema {
             order: Order::default(),
             compression: Compression::default(),
             columns,
+            plane: None,
         };
         schema.check()?;
         Ok(schema)
+    }
+
+    /// The schema of a plane: one column `word`, in any order. Its timestamps are ticks, whatever
+    /// the time unit says.
+    pub fn of_plane(plane: Plane) -> Self {
+        Self {
+            time_unit: TimeUnit::Us,
+            order: Order::Any,
+            compression: Compression::Presence,
+            columns: vec![Column::scalar("word", DType::U64)],
+            plane: Some(plane),
+        }
+    }
+
+    /// Which bitmap of which track this is, where it is one.
+    pub const fn plane(&self) -> Option<&Plane> {
+        self.plane.as_ref()
     }
 
     /// A schema of one column named `value`.
@@ -223,17 +254,23 @@ impl Schema {
         self
     }
 
-    /// The same schema with another order.
+    /// The same schema with another order. A plane keeps its own, [`Order::Any`], which nothing
+    /// else takes.
     #[must_use]
     pub fn with_order(mut self, order: Order) -> Self {
-        self.order = order;
+        if self.plane.is_none() && order != Order::Any {
+            self.order = order;
+        }
         self
     }
 
-    /// The same schema with another compression.
+    /// The same schema with another compression. A plane keeps its own,
+    /// [`Compression::Presence`], which nothing else takes.
     #[must_use]
     pub fn with_compression(mut self, compression: Compression) -> Self {
-        self.compression = compression;
+        if self.plane.is_none() && compression != Compression::Presence {
+            self.compression = compression;
+        }
         self
     }
 
@@ -268,6 +305,14 @@ impl Schema {
     }
 
     fn check(&self) -> Result<()> {
+        let is_plane = match &self.plane {
+            Some(plane) => *self == Self::of_plane(plane.clone()),
+            None => self.order != Order::Any && self.compression != Compression::Presence,
+        };
+        if !is_plane {
+            let what = "order `any` and compression `presence` are those of planes, and only those";
+            return Err(FormatError::invalid(what));
+        }
         if self.columns.is_empty() || self.columns.len() > COLUMNS_MAX {
             return Err(FormatError::invalid(format!(
                 "a stream has 1 to {COLUMNS_MAX} columns, not {}",
@@ -317,6 +362,9 @@ impl Schema {
                 varint::encode(u64::from(side), out);
             }
         }
+        if let Some(plane) = &self.plane {
+            plane.encode(out);
+        }
     }
 
     /// Decodes a schema from the front of `bytes`; returns it and the bytes that follow.
@@ -337,12 +385,18 @@ impl Schema {
             (column, rest) = decode_column(rest)?;
             columns.push(column);
         }
-        let schema = Self {
+        let mut schema = Self {
             time_unit: TimeUnit::from_code(*unit)?,
             order: Order::from_code(*order)?,
             compression: Compression::from_code(*compression)?,
             columns,
+            plane: None,
         };
+        if schema.order == Order::Any {
+            let plane;
+            (plane, rest) = Plane::decode(rest)?;
+            schema.plane = Some(plane);
+        }
         schema.check().map_err(|error| FormatError::corrupt(0, error.what))?;
         Ok((schema, rest))
     }
@@ -432,6 +486,32 @@ mod tests {
             let error = Schema::decode(&bytes[..len]).unwrap_err();
             assert_eq!(error.kind, crate::FormatErrorKind::Truncated, "at {len}");
         }
+    }
+
+    #[test]
+    fn a_plane_stays_a_plane_and_nothing_else_becomes_one() {
+        let kind = crate::plane::PlaneKind::Class { id: 3, name: String::new() };
+        let plane = Schema::of_plane(Plane::new("cam", (30, 1), 0, kind).unwrap());
+        let mut bytes = Vec::new();
+        plane.encode(&mut bytes);
+        assert_eq!(Schema::decode(&bytes).unwrap(), (plane.clone(), &[][..]));
+        for len in 0..bytes.len() {
+            let error = Schema::decode(&bytes[..len]).unwrap_err();
+            assert_eq!(error.kind, crate::FormatErrorKind::Truncated, "at {len}");
+        }
+        let other = |schema: Schema| {
+            schema.with_order(Order::NonDecreasing).with_compression(Compression::Lz4)
+        };
+        assert_eq!(other(plane.clone()), plane);
+        let any =
+            |schema: Schema| schema.with_order(Order::Any).with_compression(Compression::Presence);
+        assert_eq!(any(sample()), sample());
+        bytes[2] = Compression::None.code();
+        assert!(Schema::decode(&bytes).is_err(), "words stored as something else");
+        let mut sample_bytes = Vec::new();
+        sample().encode(&mut sample_bytes);
+        sample_bytes[2] = Compression::Presence.code();
+        assert!(Schema::decode(&sample_bytes).is_err(), "presence of no plane");
     }
 
     #[test]

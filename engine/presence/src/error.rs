@@ -112,6 +112,18 @@ pub enum Error {
         /// The name.
         name: String,
     },
+    /// No track has this name.
+    #[error("no presence track is named {name:?}")]
+    NoSuchTrack {
+        /// The name asked for.
+        name: String,
+    },
+    /// A track has this name already, or a stream has that of one of its planes.
+    #[error("a presence track named {name:?}, or a stream of that name, exists already")]
+    TrackExists {
+        /// The name.
+        name: String,
+    },
     /// The stream was closed for ever.
     #[error("stream {name:?} is finished; nothing can be appended to it")]
     StreamFinished {
@@ -261,6 +273,7 @@ macro_rules! variants {
 #[cfg(any(test, feature = "simulation"))]
 variants! {
     Io, Corrupt, Gap, Incompatible, NotADatabase, AlreadyExists, Locked, NetworkFileSystem,
-    ReadOnly, Poisoned, Closed, Forked, NoSuchStream, StreamExists, StreamFinished, WriterTaken,
-    TooManyStreams, TimeOrder, SchemaMismatch, Batch, Invalid, ReversedRange, Interrupted,
+    ReadOnly, Poisoned, Closed, Forked, NoSuchStream, StreamExists, NoSuchTrack, TrackExists,
+    StreamFinished, WriterTaken, TooManyStreams, TimeOrder, SchemaMismatch, Batch, Invalid,
+    ReversedRange, Interrupted,
 }

@@ -49,7 +49,6 @@ mod segment;
 mod shim;
 mod store;
 mod tail;
-#[cfg_attr(not(test), expect(dead_code, reason = "storage that asks it comes next"))]
 mod track;
 mod write;
 
@@ -74,7 +73,8 @@ pub use store::report::{Damage, RecoveryReport, Torn};
 pub use store::retention::{Retained, Retention};
 pub use store::stats::{SegmentStats, StreamStats};
 pub use track::{
-    Bucket, BucketRatio, ClassRef, CoOccurrence, Edge, Expression, ExpressionError,
-    ExpressionErrorKind, Grid, Interval, IntervalOptions, Over, Presence, Rate, Ratio, Zone, class,
+    Bucket, BucketRatio, Class, ClassRef, CoOccurrence, Edge, Expression, ExpressionError,
+    ExpressionErrorKind, Grid, Interval, IntervalOptions, Over, Presence, PresenceTrack, Rate,
+    Ratio, Times, Zone, class,
 };
 pub use write::stream_writer::{ColumnWriter, StreamWriter};

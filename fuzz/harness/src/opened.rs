@@ -132,6 +132,7 @@ fn keeps_order(rows: &[Row], order: Order) -> bool {
     rows.array_windows().all(|[a, b]| match order {
         Order::StrictlyIncreasing => a.0 < b.0,
         Order::NonDecreasing => a.0 <= b.0,
+        Order::Any => true,
     })
 }
 

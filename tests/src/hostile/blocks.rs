@@ -145,7 +145,7 @@ const BLOCKS: &[Case] = &[
     case(
         "block: reserved bytes in use",
         |at| {
-            header(at, |b| b.block.as_mut().unwrap().reserved = [3; 39]);
+            header(at, |b| b.block.as_mut().unwrap().reserved = [3; 35]);
         },
         ["0/0/0 unsealed", "a=60", "a=60; appends"],
     ),

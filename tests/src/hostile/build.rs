@@ -216,7 +216,8 @@ impl Log {
                 decoded_bytes: (layout.decoded_bytes(shape.records as usize) as u32).into(),
                 schema_crc: layout.schema_crc().into(),
                 compression: compression.code(),
-                reserved: [0; 39],
+                set_ticks: 0.into(),
+                reserved: [0; 35],
             });
             change(builder);
         })

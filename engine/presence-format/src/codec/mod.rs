@@ -38,7 +38,8 @@ pub fn encode(
 ) {
     debug_assert!(raw.len().is_multiple_of(dtype.bytes() * elements_per_record.max(1)));
     match compression {
-        Compression::None => out.extend_from_slice(raw),
+        // Presence is of all lanes of a block together: see `crate::plane`.
+        Compression::None | Compression::Presence => out.extend_from_slice(raw),
         Compression::Lz4 => lz4::encode(dtype, elements_per_record, raw, out),
         Compression::Packed => packed::encode(dtype, elements_per_record, raw, out),
     }
@@ -60,7 +61,7 @@ pub fn decode(
     raw: &mut [u8],
 ) -> Result<()> {
     match compression {
-        Compression::None => decode_raw(stored, raw),
+        Compression::None | Compression::Presence => decode_raw(stored, raw),
         Compression::Lz4 => lz4::decode(dtype, elements_per_record, stored, raw),
         Compression::Packed => packed::decode(dtype, elements_per_record, stored, raw),
     }

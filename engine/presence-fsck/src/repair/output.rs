@@ -77,7 +77,7 @@ impl Output {
         builder.header.stream = head.stream.into();
         builder.header.records = head.records.into();
         builder.header.first_sequence = head.first_sequence.into();
-        builder.block = Some(BlockHeader { reserved: [0; 39], ..head.block });
+        builder.block = Some(BlockHeader { reserved: [0; 35], ..head.block });
         let entry = self.entry(EntryKind::Block, builder, payload)?;
         if let Some(index) = IndexEntry::of(&entry) {
             self.blocks.entry(head.stream).or_default().push(index);
@@ -102,7 +102,8 @@ impl Output {
             decoded_bytes: u32::try_from(decoded_bytes).unwrap_or(u32::MAX).into(),
             schema_crc: layout.schema_crc().into(),
             compression: Compression::None.code(),
-            reserved: [0; 39],
+            set_ticks: layout.set_ticks(Compression::None, &[]).into(),
+            reserved: [0; 35],
         };
         let mut payload: Vec<&[u8]> = Vec::new();
         for lane in lanes {

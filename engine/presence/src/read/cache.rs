@@ -34,8 +34,8 @@ impl Slot {
     }
 }
 
-/// A cache of decoded pages.
-#[derive(Debug)]
+/// A cache of decoded pages; by default one that keeps a single page.
+#[derive(Debug, Default)]
 pub(crate) struct PageCache {
     budget_bytes: usize,
     inner: Mutex<Inner>,

@@ -121,14 +121,8 @@ impl SegmentFile {
         self.read_padded(&mut bytes, offset)?;
         let entry = Entry::parse(&bytes, self.place(), offset)
             .map_err(Error::format(&self.name, u64::from(offset)))?;
-        let own = IndexEntry::of(&entry).map(|own| IndexEntry { rank: index.rank, ..own });
-        if own.as_ref() != Some(index) {
+        if IndexEntry::of(&entry).as_ref() != Some(index) {
             let fault = FormatError::corrupt(4, "not the block that the index tells of");
-            return Err(Error::format(&self.name, u64::from(offset))(fault));
-        }
-        let own = IndexEntry::of(&entry).map(|own| IndexEntry { rank: index.rank, ..own });
-        if own != Some(*index) {
-            let fault = FormatError::corrupt(0, "the index says something else of this block");
             return Err(Error::format(&self.name, u64::from(offset))(fault));
         }
         Ok(entry)

@@ -74,7 +74,8 @@ impl Piece {
 pub(crate) struct ScannedStream {
     pub(crate) layout: Arc<BlockLayout>,
     pub(crate) blocks: Vec<IndexEntry>,
-    /// Behind the last block; more than one only where rot took a frame between them.
+    /// Behind the last block; more than one only where rot took a frame between them. Of a plane
+    /// all words of frames.
     pub(crate) tail: Vec<Piece>,
 }
 
@@ -83,9 +84,19 @@ impl ScannedStream {
         Self { layout, blocks: Vec::new(), tail: Vec::new() }
     }
 
+    /// Where the sequence goes on behind all blocks and frames.
+    pub(crate) fn end_sequence(&self) -> u64 {
+        let in_blocks = self.blocks.last().map_or(0, IndexEntry::end_sequence);
+        self.tail.last().map_or(0, Piece::end_sequence).max(in_blocks)
+    }
+
     fn take_block(&mut self, index: IndexEntry) {
         let end = index.end_sequence();
         self.blocks.push(index);
+        // A region stands for what came before of its own ticks only.
+        if self.layout.is_plane() {
+            return;
+        }
         self.tail.retain(|piece| piece.end_sequence() > end);
         for piece in &mut self.tail {
             let done = end.saturating_sub(piece.first_sequence) as usize;
@@ -99,9 +110,7 @@ impl ScannedStream {
 
     /// Sections follow each other and the blocks, and keep the stream's order.
     fn check_section(&self, section: &Section<'_>) -> presence_format::error::Result<()> {
-        let in_blocks = self.blocks.last().map_or(0, IndexEntry::end_sequence);
-        let end = self.tail.last().map_or(in_blocks, Piece::end_sequence);
-        if section.first_sequence < end {
+        if section.first_sequence < self.end_sequence() {
             return Err(FormatError::corrupt(0, "a frame that repeats records"));
         }
         let times = section.lanes(&self.layout).next().unwrap_or_default();

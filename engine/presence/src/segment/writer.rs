@@ -207,7 +207,8 @@ impl SegmentWriter {
                 compression = Compression::None;
             }
         }
-        let builder = self.block_builder(parts, decoded_bytes, compression);
+        let set_ticks = parts.layout.set_ticks(compression, &encoded);
+        let builder = self.block_builder(parts, decoded_bytes, compression, set_ticks);
         let entry = if compression == Compression::None {
             let padded = padded_lanes(parts.lanes);
             self.entry(EntryKind::Block, builder, &padded)
@@ -229,6 +230,7 @@ impl SegmentWriter {
         parts: &BlockParts<'_>,
         decoded_bytes: usize,
         compression: Compression,
+        set_ticks: u32,
     ) -> EntryBuilder {
         let times = parts.lanes.first().map_or(&[][..], |lane| lane.as_chunks::<8>().0);
         let ts = |word: Option<&[u8; 8]>| word.map_or(0, |word| i64::from_le_bytes(*word));
@@ -242,7 +244,8 @@ impl SegmentWriter {
             decoded_bytes: (decoded_bytes as u32).into(),
             schema_crc: parts.layout.schema_crc().into(),
             compression: compression.code(),
-            reserved: [0; 39],
+            set_ticks: set_ticks.into(),
+            reserved: [0; 35],
         });
         builder
     }

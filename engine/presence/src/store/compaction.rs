@@ -11,11 +11,12 @@
 
 use std::collections::BTreeMap;
 
-use presence_format::FormatError;
 use presence_format::block::BlockLayout;
 use presence_format::catalog::Catalog;
 use presence_format::index::IndexEntry;
+use presence_format::plane::region_of;
 use presence_format::segment::SegmentHeader;
+use presence_format::{Compression, FormatError};
 
 use super::core::{Core, LiveSegment};
 use super::database::Database;
@@ -27,6 +28,7 @@ use crate::read::run::Run;
 use crate::read::view::StreamView;
 use crate::segment::{BlockParts, End, SegmentFile, SegmentWriter};
 use crate::shim::{Arc, lock};
+use crate::track::index::{PlaneIndex, is_words_only};
 
 /// What a compaction did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -121,6 +123,7 @@ struct Planned {
     stream: u32,
     first_sequence: u64,
     records: usize,
+    compression: Compression,
     part: u16,
 }
 
@@ -159,7 +162,15 @@ impl<'a> Task<'a> {
             for (&stream, run) in &segment.runs {
                 let before = streams.get(&stream).and_then(|state| before(state, &inputs));
                 let blocks = blocks.entry(stream).or_default();
+                let live = streams.get(&stream).filter(|state| state.layout.is_plane());
+                let live = live.map(LiveRegions::of);
                 for entry in run.entries() {
+                    if let Some(live) = &live {
+                        if live.holds(&segment.file, entry)? {
+                            blocks.push((input, *entry));
+                        }
+                        continue;
+                    }
                     let last =
                         blocks.last().map(|(_, last)| (last.end_sequence(), last.last_ts.get()));
                     check_follows(&segment.file, entry, last.or(before))?;
@@ -177,25 +188,47 @@ impl<'a> Task<'a> {
         let (mut part, mut part_bytes) = (0_u16, 0_u64);
         for (&stream, blocks) in &self.blocks {
             let Some(state) = self.streams.get(&stream) else { continue };
-            let records_max =
-                state.layout.records_within(self.core.options.compacted_block_bytes as usize);
-            for range in contiguous(blocks) {
-                let mut first_sequence = range.start;
-                while first_sequence < range.end {
-                    let left = usize::try_from(range.end - first_sequence).unwrap_or(usize::MAX);
-                    let records = left.min(records_max);
-                    let bytes = state.layout.decoded_bytes(records) as u64;
-                    if part_bytes > 0 && part_bytes + bytes > limit && part < u16::MAX - 1 {
-                        part += 1;
-                        part_bytes = 0;
-                    }
-                    part_bytes += bytes;
-                    plan.push(Planned { stream, first_sequence, records, part });
-                    first_sequence += records as u64;
+            for (first_sequence, records, compression) in self.cuts(state, blocks) {
+                let bytes = state.layout.decoded_bytes(records) as u64;
+                if part_bytes > 0 && part_bytes + bytes > limit && part < u16::MAX - 1 {
+                    part += 1;
+                    part_bytes = 0;
                 }
+                part_bytes += bytes;
+                plan.push(Planned { stream, first_sequence, records, compression, part });
             }
         }
         plan
+    }
+
+    /// The blocks that a stream's will be: first sequence, records, compression of each. Those of
+    /// a plane stay as they are: a region is a block.
+    fn cuts(
+        &self,
+        state: &StreamState,
+        blocks: &[(usize, IndexEntry)],
+    ) -> Vec<(u64, usize, Compression)> {
+        let compression = state.schema.compression();
+        if state.layout.is_plane() {
+            let as_is = |(_, entry): &(usize, IndexEntry)| {
+                let words_only = is_words_only(entry);
+                let compression = if words_only { Compression::None } else { compression };
+                (entry.first_sequence.get(), entry.records.get() as usize, compression)
+            };
+            return blocks.iter().map(as_is).collect();
+        }
+        let most = state.layout.records_within(self.core.options.compacted_block_bytes as usize);
+        let mut cuts = Vec::new();
+        for range in contiguous(blocks) {
+            let mut first_sequence = range.start;
+            while first_sequence < range.end {
+                let left = usize::try_from(range.end - first_sequence).unwrap_or(usize::MAX);
+                let records = left.min(most);
+                cuts.push((first_sequence, records, compression));
+                first_sequence += records as u64;
+            }
+        }
+        cuts
     }
 
     /// Writes the outputs and puts them in the place of the inputs. `None` where `tell` ended it.
@@ -246,7 +279,7 @@ impl<'a> Task<'a> {
                 writer.block(&BlockParts {
                     stream: block.stream,
                     layout: &state.layout,
-                    compression: state.schema.compression(),
+                    compression: block.compression,
                     first_sequence: block.first_sequence,
                     records: block.records,
                     lanes: &slices,
@@ -347,7 +380,36 @@ impl<'a> Task<'a> {
             kept.splice(at..at, live.iter().cloned());
             kept
         });
+        self.core.views_changed();
         live
+    }
+}
+
+/// What counts of a plane: of the blocks of a region the last.
+struct LiveRegions<'a> {
+    state: &'a StreamState,
+    index: PlaneIndex,
+}
+
+impl<'a> LiveRegions<'a> {
+    fn of(state: &'a Arc<StreamState>) -> Self {
+        let index = PlaneIndex::new(state.view.load_full(), &PlaneIndex::default());
+        Self { state, index }
+    }
+
+    /// Whether anything that this block says counts.
+    fn holds(&self, file: &SegmentFile, entry: &IndexEntry) -> Result<bool> {
+        let of_region = |tick| self.index.stored(region_of(tick)).map(|stored| stored.entry());
+        if !is_words_only(entry) {
+            return Ok(of_region(entry.first_ts.get()).is_some_and(|latest| latest == entry));
+        }
+        let header = file.block_entry(entry)?;
+        let page = file.decode_block(&header, &self.state.layout)?;
+        let ticks = page.as_chunks::<8>().0.iter().take(entry.records.get() as usize);
+        let mut ticks = ticks.map(|tick| i64::from_le_bytes(*tick));
+        Ok(ticks.any(|tick| {
+            of_region(tick).is_none_or(|latest| latest.first_sequence < entry.first_sequence)
+        }))
     }
 }
 

@@ -16,7 +16,9 @@ use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::read::cache::PageCache;
 use crate::segment::SegmentFile;
+use crate::shim::atomic::{AtomicU64, Ordering};
 use crate::shim::{Arc, Mutex, Swap};
+use crate::track::state::TrackState;
 use crate::write::log::Log;
 
 /// The streams, by id and by name.
@@ -68,7 +70,11 @@ pub(crate) struct Core {
     pub(crate) streams: Swap<StreamTable>,
     /// Sealed segments in the order of the log.
     pub(crate) segments: Swap<Vec<LiveSegment>>,
-    pub(crate) cache: PageCache,
+    pub(crate) cache: Arc<PageCache>,
+    /// Presence tracks, by name.
+    pub(crate) tracks: Swap<BTreeMap<String, Arc<TrackState>>>,
+    /// How often views were replaced by a compaction or retention.
+    generation: AtomicU64,
     pub(crate) report: RecoveryReport,
     /// The writing half; none in a read-only database.
     pub(crate) log: Option<Log>,
@@ -92,9 +98,11 @@ impl Core {
         Self {
             path: device.describe(),
             device,
-            cache: PageCache::new(options.cache_bytes),
+            cache: Arc::new(PageCache::new(options.cache_bytes)),
             options,
             database,
+            tracks: Swap::new(BTreeMap::new()),
+            generation: AtomicU64::new(0),
             streams: Swap::new(streams),
             segments: Swap::new(segments),
             report,
@@ -102,6 +110,17 @@ impl Core {
             maintenance: Mutex::new(loader),
             gate: Gate::new(),
         }
+    }
+
+    /// How often views were replaced: tracks compare it with what they saw.
+    #[inline]
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Views were replaced: tracks look at them again.
+    pub(crate) fn views_changed(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
     }
 
     /// The writing half, where writing is still allowed.
@@ -113,6 +132,14 @@ impl Core {
     /// See [`Gate::check_writable`].
     pub(crate) fn check_writable(&self) -> Result<()> {
         self.gate.check_writable()
+    }
+
+    /// Whether ticks can be set.
+    pub(crate) fn check_trackable(&self) -> Result<()> {
+        if self.log.is_none() {
+            return Err(Error::ReadOnly);
+        }
+        self.gate.check_appendable()
     }
 
     /// Keeps the first failure of a write or sync, for every later call, and hands it on.
@@ -128,6 +155,7 @@ impl Core {
     /// The stream called `name`.
     pub(crate) fn stream(&self, name: &str) -> Result<Arc<StreamState>> {
         let table = self.streams.load();
-        table.named(name).cloned().ok_or_else(|| Error::NoSuchStream { name: name.to_owned() })
+        let stream = table.named(name).filter(|stream| !stream.layout.is_plane());
+        stream.cloned().ok_or_else(|| Error::NoSuchStream { name: name.to_owned() })
     }
 }

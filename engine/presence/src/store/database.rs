@@ -25,6 +25,7 @@ use crate::read::stream::Stream;
 use crate::read::view::StreamView;
 use crate::segment::{SegmentWriter, segment_number};
 use crate::shim::{Arc, Mutex, lock, planted, thread};
+use crate::track::registry;
 use crate::write::background;
 use crate::write::log::{Log, LogStart};
 use crate::write::recording::catalog_entry;
@@ -231,6 +232,7 @@ impl Database {
 
     fn assemble(core: Core) -> Result<Self> {
         let core = Arc::new(core);
+        registry::load(&core);
         let threads = if core.log.is_some() && core.options.background {
             background::start(&core)
         } else if core.log.is_none() && core.options.follow && core.options.background {
@@ -240,6 +242,10 @@ impl Database {
         };
         let threads = threads.map_err(Error::io("start threads for", &core.path))?;
         Ok(Self { handle: Arc::new(Handle { core, threads: Mutex::new(threads) }) })
+    }
+
+    pub(crate) fn handle(&self) -> &Arc<Handle> {
+        &self.handle
     }
 
     pub(crate) fn core(&self) -> &Arc<Core> {
@@ -276,30 +282,7 @@ impl Database {
     /// [`Error::TooManyStreams`], [`Error::ReadOnly`], and failures of the write.
     pub fn create_stream(&self, name: &str, schema: Schema) -> Result<Stream> {
         check_name("stream", name).map_err(|error| Error::invalid(error.what))?;
-        let core = self.core();
-        let log = core.log()?;
-        let _one_at_a_time = lock(&core.maintenance);
-        let table = core.streams.load();
-        if table.named(name).is_some() {
-            return Err(Error::StreamExists { name: name.to_owned() });
-        }
-        let id = table.by_id.last_key_value().map_or(1, |(id, _)| id + 1);
-        if id > caps::STREAMS_MAX {
-            return Err(Error::TooManyStreams { limit: caps::STREAMS_MAX });
-        }
-        let view = StreamView::default();
-        let stream = Arc::new(StreamState::new(id, name.to_owned(), schema, view, 0, None));
-        let catalog_bytes = table.catalog_bytes + stream.catalog_bytes;
-        if catalog_bytes > caps::CATALOG_BYTES_MAX {
-            return Err(Error::invalid(format!(
-                "with stream {name:?} names and schemas would take {catalog_bytes} bytes; \
-                 the limit is {}",
-                caps::CATALOG_BYTES_MAX
-            )));
-        }
-        let streams = vec![catalog_entry(&stream, 0, None)];
-        log.add_catalog(core, Catalog { retained_from: 0, streams })?;
-        core.streams.update(|table| table.with(Arc::clone(&stream)));
+        let stream = add_stream(self.core(), name, schema)?;
         Ok(Stream::new(&self.handle, &stream))
     }
 
@@ -315,7 +298,8 @@ impl Database {
     /// All streams, in the order they were made.
     pub fn streams(&self) -> Vec<Stream> {
         let table = self.core().streams.load();
-        table.by_id.values().map(|stream| Stream::new(&self.handle, stream)).collect()
+        let streams = table.by_id.values().filter(|stream| !stream.layout.is_plane());
+        streams.map(|stream| Stream::new(&self.handle, stream)).collect()
     }
 
     /// Brings everything appended before the call, to all streams, to `level`.
@@ -369,6 +353,34 @@ impl Database {
     }
 }
 
+/// Makes a stream, known to the log and to whoever looks from now on.
+pub(crate) fn add_stream(core: &Core, name: &str, schema: Schema) -> Result<Arc<StreamState>> {
+    let log = core.log()?;
+    let _one_at_a_time = lock(&core.maintenance);
+    let table = core.streams.load();
+    if table.named(name).is_some() {
+        return Err(Error::StreamExists { name: name.to_owned() });
+    }
+    let id = table.by_id.last_key_value().map_or(1, |(id, _)| id + 1);
+    if id > caps::STREAMS_MAX {
+        return Err(Error::TooManyStreams { limit: caps::STREAMS_MAX });
+    }
+    let view = StreamView::default();
+    let stream = Arc::new(StreamState::new(id, name.to_owned(), schema, view, 0, None));
+    let catalog_bytes = table.catalog_bytes + stream.catalog_bytes;
+    if catalog_bytes > caps::CATALOG_BYTES_MAX {
+        return Err(Error::invalid(format!(
+            "with stream {name:?} names and schemas would take {catalog_bytes} bytes; \
+             the limit is {}",
+            caps::CATALOG_BYTES_MAX
+        )));
+    }
+    let streams = vec![catalog_entry(&stream, 0, None)];
+    log.add_catalog(core, Catalog { retained_from: 0, streams })?;
+    core.streams.update(|table| table.with(Arc::clone(&stream)));
+    Ok(stream)
+}
+
 /// Loads what changed, and publishes it.
 pub(crate) fn refresh(core: &Core) -> Result<()> {
     if core.log.is_some() {
@@ -388,6 +400,7 @@ pub(crate) fn refresh(core: &Core) -> Result<()> {
     if built.streams.len() != known.by_id.len() {
         core.streams.store(StreamTable::new(built.streams));
     }
+    registry::load(core);
     Ok(())
 }
 

@@ -7,10 +7,12 @@
 
 use std::collections::BTreeMap;
 
+use presence_format::Compression;
 use presence_format::block::BlockLayout;
-use presence_format::caps::PAYLOAD_BYTES_MAX;
+use presence_format::caps::{BLOCK_RECORDS_MAX, PAYLOAD_BYTES_MAX};
 use presence_format::catalog::{Catalog, StreamEntry};
 use presence_format::index::IndexEntry;
+use presence_format::plane::region_of;
 
 use super::core::{LiveSegment, StreamTable};
 use super::load::{LoadedSegment, Loader, contradictions, merged_catalog};
@@ -20,9 +22,10 @@ use crate::device::Device;
 use crate::error::{Affected, Error, Result};
 use crate::read::run::Run;
 use crate::read::view::{Gap, StreamView};
-use crate::segment::{BlockParts, End, Piece, Scanner, SegmentFile, SegmentWriter};
+use crate::segment::{BlockParts, End, Piece, ScannedStream, Scanner, SegmentFile, SegmentWriter};
 use crate::shim::Arc;
 use crate::tail::{TailBlock, TailPart};
+use crate::track::index::is_words_only;
 
 /// Every stream, as it is where the open segment that was scanned ends. The scan was taken out of
 /// the loader, which holds the other segments of `order`.
@@ -60,6 +63,10 @@ pub(crate) fn seal_open_segment(
     let mut records = 0;
     for (&id, stream) in &scanner.streams {
         let Some(entry) = scanner.catalog.get(&id) else { continue };
+        if stream.layout.is_plane() {
+            records += seal_words(&mut writer, id, stream)?;
+            continue;
+        }
         let most = stream.layout.records_within(PAYLOAD_BYTES_MAX as usize);
         for piece in &stream.tail {
             for from in (0..piece.records).step_by(most) {
@@ -88,12 +95,53 @@ pub(crate) fn seal_open_segment(
         let last = writer.blocks().get(&stream.id).and_then(|blocks| blocks.last());
         if let Some(last) = last {
             stream.sequence = stream.sequence.max(last.end_sequence());
-            stream.last_ts = stream.last_ts.max(Some(last.last_ts.get()));
+            if stream.schema.plane().is_none() {
+                stream.last_ts = stream.last_ts.max(Some(last.last_ts.get()));
+            }
         }
     }
     catalog.retained_from = scanner.retained_from;
     writer.seal(catalog, None)?;
     Ok(records)
+}
+
+/// Puts the words of a plane that stand in frames only into blocks of words; returns how many.
+///
+/// They are not put into regions: these would have to be read from other segments.
+fn seal_words(writer: &mut SegmentWriter, id: u32, stream: &ScannedStream) -> Result<u64> {
+    let mut regions: BTreeMap<i64, u64> = BTreeMap::new();
+    for block in stream.blocks.iter().filter(|block| !is_words_only(block)) {
+        let newest = regions.entry(region_of(block.first_ts.get())).or_default();
+        *newest = block.first_sequence.get().max(*newest);
+    }
+    let mut words: BTreeMap<i64, u64> = BTreeMap::new();
+    for piece in &stream.tail {
+        let lane = |lane: usize| piece.lanes.get(lane).map_or(&[][..], Vec::as_slice);
+        let pairs = lane(0).as_chunks::<8>().0.iter().zip(lane(1).as_chunks::<8>().0);
+        for (index, (tick, word)) in pairs.enumerate() {
+            let tick = i64::from_le_bytes(*tick);
+            let sequence = piece.first_sequence.saturating_add(index as u64);
+            if regions.get(&region_of(tick)).is_none_or(|&newest| newest < sequence) {
+                words.insert(tick, u64::from_le_bytes(*word));
+            }
+        }
+    }
+    let mut first_sequence = stream.end_sequence();
+    let words: Vec<(i64, u64)> = words.into_iter().collect();
+    for words in words.chunks(BLOCK_RECORDS_MAX as usize) {
+        let times: Vec<u8> = words.iter().flat_map(|(tick, _)| tick.to_le_bytes()).collect();
+        let values: Vec<u8> = words.iter().flat_map(|(_, word)| word.to_le_bytes()).collect();
+        let entry = writer.block(&BlockParts {
+            stream: id,
+            layout: &stream.layout,
+            compression: Compression::None,
+            first_sequence,
+            records: words.len(),
+            lanes: &[&times, &values],
+        })?;
+        first_sequence = entry.end_sequence();
+    }
+    Ok(words.len() as u64)
 }
 
 /// Everything a database is built from.
@@ -114,14 +162,24 @@ pub(crate) fn build(
 ) -> Built {
     report.damage.extend(contradictions(loader, order));
     let catalog = merged_catalog(loader, order);
-    let schema_crc = |stream: &StreamEntry| BlockLayout::new(&stream.schema).schema_crc();
-    let schemas: BTreeMap<u32, u32> =
-        catalog.streams.iter().map(|stream| (stream.id, schema_crc(stream))).collect();
-    let mut builders: BTreeMap<u32, ViewBuilder> = BTreeMap::new();
+    let layouts: BTreeMap<u32, BlockLayout> = catalog
+        .streams
+        .iter()
+        .map(|stream| (stream.id, BlockLayout::new(&stream.schema)))
+        .collect();
+    let builder = |(&id, layout): (&u32, &BlockLayout)| {
+        (id, ViewBuilder { is_plane: layout.is_plane(), ..ViewBuilder::default() })
+    };
+    let mut builders: BTreeMap<u32, ViewBuilder> = layouts.iter().map(builder).collect();
     let mut segments = Vec::new();
-    let mut previous = None;
+    let mut previous: Option<(u32, End)> = None;
     for segment in order.iter().filter_map(|&number| loader.segment(number)) {
-        take_segment(&segment, &schemas, &mut builders);
+        let header = &segment.file().header;
+        let (follows, part) = (header.previous_segment.get(), header.part.get());
+        if previous.is_some_and(|(last, _)| part == 0 && follows > last) {
+            builders.values_mut().for_each(ViewBuilder::segment_missing);
+        }
+        take_segment(&segment, &layouts, &mut builders);
         segments.push(live_segment(&segment));
         let (offset, crc) = segment.log_end();
         let log_last = segment.file().header.log_last.get();
@@ -148,10 +206,9 @@ fn live_segment(segment: &LoadedSegment<'_>) -> LiveSegment {
     LiveSegment { file: Arc::clone(segment.file()), sealed, records }
 }
 
-/// `schemas` has the checksum of each stream's schema.
 fn take_segment(
     segment: &LoadedSegment<'_>,
-    schemas: &BTreeMap<u32, u32>,
+    layouts: &BTreeMap<u32, BlockLayout>,
     builders: &mut BTreeMap<u32, ViewBuilder>,
 ) {
     match segment {
@@ -163,6 +220,7 @@ fn take_segment(
         LoadedSegment::Open(scanner, file) => {
             for (&id, stream) in &scanner.streams {
                 let builder = builders.entry(id).or_default();
+                builder.scanned(stream);
                 if !stream.blocks.is_empty() {
                     builder.run(&Arc::new(Run::new(
                         Arc::clone(file),
@@ -171,7 +229,7 @@ fn take_segment(
                     )));
                 }
                 // A stream has one schema: frames of another one cannot be told apart into columns.
-                let known = schemas.get(&id) == Some(&stream.layout.schema_crc());
+                let known = layouts.get(&id) == Some(&*stream.layout);
                 for piece in stream.tail.iter().filter(|_| known) {
                     builder.piece(stream, piece);
                 }
@@ -188,14 +246,15 @@ fn finish_stream(
     report: &mut RecoveryReport,
 ) -> Arc<StreamState> {
     builder.take_pieces();
-    let end = builder.end.unwrap_or(if retained { entry.sequence } else { 0 });
-    if !retained && builder.first.is_some_and(|first| first > 0) {
+    let end = builder.end.unwrap_or(if retained || builder.is_plane { entry.sequence } else { 0 });
+    let counts = !builder.is_plane;
+    if counts && !retained && builder.first.is_some_and(|first| first > 0) {
         let to_sequence = builder.first.unwrap_or(0);
         let gap =
             Gap { from_sequence: 0, to_sequence, after_ts: None, before_ts: builder.first_ts };
         builder.gaps.insert(0, gap);
     }
-    if entry.sequence > end {
+    if counts && entry.sequence > end {
         builder.gaps.push(Gap {
             from_sequence: end,
             to_sequence: entry.sequence,
@@ -211,7 +270,7 @@ fn finish_stream(
     }));
     report.records_from_frames += builder.records_in_memory;
     let sequence = end.max(entry.sequence);
-    let last_ts = entry.last_ts.max(builder.last_ts);
+    let last_ts = if builder.is_plane { None } else { entry.last_ts.max(builder.last_ts) };
     let view = builder.view();
     if let Some(state) = known.by_id.get(&entry.id) {
         state.view.store(view);
@@ -227,6 +286,9 @@ fn finish_stream(
 /// The parts of one stream's view, in order.
 #[derive(Debug, Default)]
 struct ViewBuilder {
+    /// Words come in any order of time, and blocks take sequences of their own: nothing is left
+    /// out, and a hole between blocks is no loss.
+    is_plane: bool,
     runs: Vec<Arc<Run>>,
     /// Records of frames, as found.
     pieces: Vec<TailPart>,
@@ -240,7 +302,41 @@ struct ViewBuilder {
 }
 
 impl ViewBuilder {
+    /// A segment before the next one is not there: words of a plane may have been in it.
+    fn segment_missing(&mut self) {
+        if self.is_plane {
+            let end = self.end.unwrap_or(0);
+            self.gap_of_words(end, end);
+        }
+    }
+
+    /// Looks for sequences of a plane that neither blocks nor frames of a scanned segment have.
+    fn scanned(&mut self, stream: &ScannedStream) {
+        if !self.is_plane {
+            return;
+        }
+        let blocks = stream.blocks.iter().map(|b| (b.first_sequence.get(), b.end_sequence()));
+        let pieces = stream.tail.iter().map(|p| (p.first_sequence, p.end_sequence()));
+        let mut ranges: Vec<(u64, u64)> = blocks.chain(pieces).collect();
+        ranges.sort_unstable();
+        for pair in ranges.array_windows::<2>() {
+            if pair[0].1 < pair[1].0 {
+                self.gap_of_words(pair[0].1, pair[1].0);
+            }
+        }
+        self.end = self.end.max(ranges.last().map(|range| range.1));
+    }
+
+    fn gap_of_words(&mut self, from_sequence: u64, to_sequence: u64) {
+        self.gaps.push(Gap { from_sequence, to_sequence, after_ts: None, before_ts: None });
+    }
+
     fn run(&mut self, run: &Arc<Run>) {
+        if self.is_plane {
+            self.end = self.end.max(run.entries().last().map(IndexEntry::end_sequence));
+            self.runs.push(Arc::clone(run));
+            return;
+        }
         // Blocks that repeat what came before tell of a hostile or foreign file: left out.
         let mut kept = Vec::new();
         for (index, entry) in run.entries().iter().enumerate() {
@@ -274,6 +370,11 @@ impl ViewBuilder {
     /// repeats is read from it; of a damaged segment that others follow, the rest counts as missing
     /// before the next block.
     fn take_pieces(&mut self) {
+        if self.is_plane {
+            self.memory = std::mem::take(&mut self.pieces);
+            self.records_in_memory = self.memory.iter().map(|part| part.len() as u64).sum();
+            return;
+        }
         for part in std::mem::take(&mut self.pieces) {
             let part = part.after_sequence(self.end.unwrap_or(0));
             let words = part.lane(0).as_chunks::<8>().0;

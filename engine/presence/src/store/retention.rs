@@ -97,14 +97,24 @@ fn bytes_of(segment: &LiveSegment) -> u64 {
 fn ends_before(core: &Core, segment: &LiveSegment, before_us: i64) -> bool {
     let table = core.streams.load();
     table.by_id.values().all(|stream| {
-        let per_us = match stream.schema.time_unit() {
-            TimeUnit::Us => 1,
-            TimeUnit::Ns => 1000,
-        };
         let view = stream.view.load();
         let in_segment = view.runs().iter().filter(|run| Arc::ptr_eq(&run.segment, &segment.file));
-        let last = in_segment.map(|run| run.last_ts()).max();
-        last.is_none_or(|last| last.div_euclid(per_us) < before_us)
+        let last = match stream.schema.plane() {
+            // Blocks of a plane come in any order; the last word of each ends 64 ticks on.
+            Some(plane) => {
+                let last =
+                    in_segment.flat_map(|run| run.entries()).map(|entry| entry.last_ts.get());
+                last.max().map(|tick| plane.start_us(tick.saturating_add(64)).saturating_sub(1))
+            }
+            None => {
+                let per_us = match stream.schema.time_unit() {
+                    TimeUnit::Us => 1,
+                    TimeUnit::Ns => 1000,
+                };
+                in_segment.map(|run| run.last_ts()).max().map(|last| last.div_euclid(per_us))
+            }
+        };
+        last.is_none_or(|last_us| last_us < before_us)
     })
 }
 
@@ -121,6 +131,7 @@ fn forget(core: &Core, gone: &[LiveSegment]) {
     core.segments.update(|segments| {
         segments.iter().filter(|segment| !is_gone(&segment.file)).cloned().collect()
     });
+    core.views_changed();
 }
 
 /// Removes the files of segments that nothing refers to any more.

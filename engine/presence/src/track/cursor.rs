@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::kernels::{self, WORDS, Words};
 use super::program::{Program, Scratch};
-use super::source::{CONTAINER_TICKS, Fill, Lane, Lanes};
+use super::source::{Bitmap, Bitmaps, CONTAINER_TICKS, Fill};
 use crate::error::Result;
 
 /// The container of a tick.
@@ -28,28 +28,28 @@ pub(crate) fn bits_within(ticks: &Range<i64>, container: i64) -> Range<u32> {
     bit(ticks.start)..bit(ticks.end)
 }
 
-/// Ticks of a lane within `ticks`.
-pub(crate) fn ranked(lane: &impl Lane, ticks: &Range<i64>) -> Result<u64> {
+/// Ticks of a bitmap within `ticks`.
+pub(crate) fn ranked(bitmap: &impl Bitmap, ticks: &Range<i64>) -> Result<u64> {
     if ticks.start >= ticks.end {
         return Ok(0);
     }
-    Ok(lane.rank(ticks.end)?.saturating_sub(lane.rank(ticks.start)?))
+    Ok(bitmap.rank(ticks.end)?.saturating_sub(bitmap.rank(ticks.start)?))
 }
 
 /// A program and the container it stands in.
 #[derive(Debug)]
 pub(crate) struct Cursor<L> {
-    pub(crate) lanes: L,
+    pub(crate) bitmaps: L,
     pub(crate) program: Program,
     scratch: Scratch,
     words: Box<Words>,
     at: Option<(i64, Fill)>,
 }
 
-impl<L: Lanes> Cursor<L> {
-    pub(crate) fn new(lanes: L, program: Program) -> Self {
+impl<L: Bitmaps> Cursor<L> {
+    pub(crate) fn new(bitmaps: L, program: Program) -> Self {
         let scratch = Scratch::default();
-        Self { lanes, program, scratch, words: Box::new([0; WORDS]), at: None }
+        Self { bitmaps, program, scratch, words: Box::new([0; WORDS]), at: None }
     }
 
     /// What the program is in container `number`; its words follow by [`words`](Self::words).
@@ -61,7 +61,7 @@ impl<L: Lanes> Cursor<L> {
         }
         self.at = None;
         let fill =
-            self.program.container(&self.lanes, number, &mut self.words, &mut self.scratch)?;
+            self.program.container(&self.bitmaps, number, &mut self.words, &mut self.scratch)?;
         self.at = Some((number, fill));
         Ok(fill)
     }
@@ -73,12 +73,12 @@ impl<L: Lanes> Cursor<L> {
 
     /// The first container at or after `from` that may have a tick.
     pub(crate) fn next_container(&self, from: i64) -> Result<Option<i64>> {
-        self.program.next_container(&self.lanes, from)
+        self.program.next_container(&self.bitmaps, from)
     }
 
     /// How many of `ticks` there are.
     pub(crate) fn count(&mut self, ticks: &Range<i64>) -> Result<u64> {
-        if let Some(count) = self.program.indexed_count(&self.lanes, ticks)? {
+        if let Some(count) = self.program.indexed_count(&self.bitmaps, ticks)? {
             return Ok(count);
         }
         let mut count = 0;
@@ -132,7 +132,7 @@ impl<L: Lanes> Cursor<L> {
             return Ok(None);
         }
         let mut to = container_of(ticks.end - 1);
-        while let Some(number) = self.program.previous_container(&self.lanes, to)? {
+        while let Some(number) = self.program.previous_container(&self.bitmaps, to)? {
             if number < container_of(ticks.start) {
                 break;
             }
@@ -168,7 +168,7 @@ impl<L: Lanes> Cursor<L> {
         Ok(end)
     }
 
-    /// Whether all of `ticks` are there that are in `wanted`, a lane that holds the program.
+    /// Whether all of `ticks` are there that are in `wanted`, a bitmap that holds the program.
     pub(crate) fn covers(&mut self, wanted: &mut Self, ticks: &Range<i64>) -> Result<bool> {
         let mut from = container_of(ticks.start);
         while let Some(number) = wanted.next_within(from, ticks)? {

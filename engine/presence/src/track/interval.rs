@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::cursor::Cursor;
 use super::grid::Grid;
-use super::source::Lanes;
+use super::source::Bitmaps;
 use crate::error::Result;
 
 /// A time without a break in which an expression held.
@@ -75,7 +75,7 @@ pub(crate) struct Intervals<L> {
     ended: bool,
 }
 
-impl<L: Lanes> Intervals<L> {
+impl<L: Bitmaps> Intervals<L> {
     pub(crate) fn new(
         cursor: Cursor<L>,
         grid: Grid,
@@ -121,7 +121,7 @@ impl<L: Lanes> Intervals<L> {
     }
 }
 
-impl<L: Lanes> Iterator for Intervals<L> {
+impl<L: Bitmaps> Iterator for Intervals<L> {
     type Item = Result<Interval>;
 
     fn next(&mut self) -> Option<Result<Interval>> {

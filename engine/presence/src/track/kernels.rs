@@ -5,7 +5,7 @@
 //!
 //! # Invariants
 //! - Bit `i` of word `w` is tick `64 * w + i` of the container.
-//! - Knows no lanes, no errors and no questions; nothing allocates.
+//! - Knows no bitmaps, no errors and no questions; nothing allocates.
 
 use std::ops::Range;
 

@@ -2,7 +2,7 @@
 //! tick.
 //!
 //! # Invariants
-//! - The list of ticks is all that lanes know; whatever they need not write, they fill with junk.
+//! - The list of ticks is all that bitmaps know; whatever they need not write, they fill with junk.
 //! - The naive answers share no code with the questions but `Grid::start_us` and buckets' ends.
 
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ use super::kernels::Words;
 use super::question::Questions;
 use super::rate::Rate;
 use super::ratio::{Over, Presence, Ratio};
-use super::source::{CONTAINER_TICKS, Fill, Lane, Lanes};
+use super::source::{Bitmap, Bitmaps, CONTAINER_TICKS, Fill};
 use super::zone::Zone;
 use crate::error::{Error, Result};
 
@@ -45,11 +45,11 @@ impl ModelLane {
     }
 
     fn fail(&self) -> Result<()> {
-        if self.fails { Err(Error::invalid("a lane that fails")) } else { Ok(()) }
+        if self.fails { Err(Error::invalid("a bitmap that fails")) } else { Ok(()) }
     }
 }
 
-impl Lane for ModelLane {
+impl Bitmap for ModelLane {
     fn rank(&self, tick: i64) -> Result<u64> {
         Ok(self.ticks.partition_point(|&other| other < tick) as u64)
     }
@@ -98,8 +98,8 @@ struct Model {
     observed: ModelLane,
 }
 
-impl Lanes for Model {
-    type Lane = ModelLane;
+impl Bitmaps for Model {
+    type Bitmap = ModelLane;
 
     fn class(&self, class: u16) -> Option<&ModelLane> {
         self.classes.get(&class)
@@ -113,17 +113,13 @@ impl Lanes for Model {
         let [letter @ b'a'..=b'e'] = name.as_bytes() else { return None };
         Some(u16::from(letter - b'a'))
     }
-
-    fn classes(&self) -> Vec<u16> {
-        self.classes.keys().copied().collect()
-    }
 }
 
 impl Model {
     fn holds(&self, expression: &Expression, tick: i64) -> bool {
         match &expression.node {
             Node::Class(ClassRef::Id(id)) => {
-                self.classes.get(id).is_some_and(|lane| lane.ticks.binary_search(&tick).is_ok())
+                self.classes.get(id).is_some_and(|bitmap| bitmap.ticks.binary_search(&tick).is_ok())
             }
             Node::Class(ClassRef::Name(name)) => {
                 self.holds(&class(self.named(name).unwrap()), tick)
@@ -239,12 +235,12 @@ fn any_grid() -> impl Strategy<Value = Grid> {
 }
 
 fn any_model() -> impl Strategy<Value = Model> {
-    let lanes = prop::collection::vec((any_ticks(), any::<bool>()), 0..4);
-    (any_grid(), lanes, any_ticks(), any::<bool>()).prop_map(|(grid, lanes, extra, offsets)| {
+    let bitmaps = prop::collection::vec((any_ticks(), any::<bool>()), 0..4);
+    (any_grid(), bitmaps, any_ticks(), any::<bool>()).prop_map(|(grid, bitmaps, extra, offsets)| {
         let most = |offsets: bool| if offsets { 4096 } else { 0 };
         let mut all = extra;
         let mut classes = BTreeMap::new();
-        for (id, (ticks, offsets)) in (0..).zip(lanes) {
+        for (id, (ticks, offsets)) in (0..).zip(bitmaps) {
             all.extend_from_slice(&ticks);
             classes.insert(id, ModelLane::new(ticks, most(offsets)));
         }
@@ -462,9 +458,9 @@ proptest! {
         let times = [from, to, i64::MIN, i64::MIN + 1, 0, i64::MAX - 1, i64::MAX];
         let mut ticks: Vec<i64> = times.iter().filter_map(|&t| grid.tick_of(t).ok()).collect();
         ticks.extend(times.iter().filter_map(|&t| grid.tick_of(t.wrapping_add(from)).ok()));
-        let lane = ModelLane::new(ticks, 0);
-        let classes = BTreeMap::from([(0, lane.clone()), (1, ModelLane::default())]);
-        let model = Model { grid, classes, observed: lane };
+        let bitmap = ModelLane::new(ticks, 0);
+        let classes = BTreeMap::from([(0, bitmap.clone()), (1, ModelLane::default())]);
+        let model = Model { grid, classes, observed: bitmap };
         let edge = if from & 1 == 0 { Edge::Overlap } else { Edge::Start };
         let questions = Questions::new(&model, grid, edge);
         for expression in [class(0), !class(1), class(0) & !class(1)] {
@@ -507,19 +503,18 @@ proptest! {
     }
 }
 
-fn model_of(lanes: &[&[i64]]) -> Model {
+fn model_of(bitmaps: &[&[i64]]) -> Model {
     let grid = Grid::new("30".parse().unwrap(), 0);
-    let observed = ModelLane::new(lanes.concat(), 0);
-    let lane = |ticks: &&[i64]| ModelLane::new(ticks.to_vec(), 0);
-    Model { grid, classes: (0..).zip(lanes.iter().map(lane)).collect(), observed }
+    let observed = ModelLane::new(bitmaps.concat(), 0);
+    let bitmap = |ticks: &&[i64]| ModelLane::new(ticks.to_vec(), 0);
+    Model { grid, classes: (0..).zip(bitmaps.iter().map(bitmap)).collect(), observed }
 }
 
 #[test]
-fn a_failing_lane_ends_the_answer() {
+fn a_failing_bitmap_ends_the_answer() {
     let mut model = model_of(&[&[1, 2, 100_000], &[2]]);
-    assert_eq!(Lanes::classes(&model), [0, 1]);
-    for lane in model.classes.values_mut() {
-        lane.fails = true;
+    for bitmap in model.classes.values_mut() {
+        bitmap.fails = true;
     }
     let questions = Questions::new(&model, model.grid, Edge::Overlap);
     let both = class("a") & class("b");

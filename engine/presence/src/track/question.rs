@@ -2,9 +2,9 @@
 //!
 //! # Invariants
 //! - All answers of one [`Questions`] are of the same snapshot.
-//! - An open end of a range is where observation began or ended; only there are lanes searched for
-//!   it.
-//! - Knows no storage: lanes answer.
+//! - An open end of a range is where observation began or ended; only there are bitmaps searched
+//!   for it.
+//! - Knows no storage: bitmaps answer.
 
 use std::ops::{Bound, Range, RangeBounds};
 
@@ -15,7 +15,7 @@ use super::grid::{Edge, Grid, TICK_END, TICK_MIN};
 use super::interval::{IntervalOptions, Intervals};
 use super::program::Program;
 use super::ratio::{Over, Presence, Ratio};
-use super::source::Lanes;
+use super::source::Bitmaps;
 use super::timestamps::Timestamps;
 use super::together::CoOccurrence;
 use crate::error::Result;
@@ -23,7 +23,7 @@ use crate::error::Result;
 /// A snapshot of a track, to be asked.
 #[derive(Debug, Clone)]
 pub(crate) struct Questions<L> {
-    lanes: L,
+    bitmaps: L,
     grid: Grid,
     edge: Edge,
 }
@@ -37,26 +37,26 @@ pub(crate) struct Span {
     pub(crate) to_us: i64,
 }
 
-impl<L: Lanes + Clone> Questions<L> {
-    pub(crate) const fn new(lanes: L, grid: Grid, edge: Edge) -> Self {
-        Self { lanes, grid, edge }
+impl<L: Bitmaps + Clone> Questions<L> {
+    pub(crate) const fn new(bitmaps: L, grid: Grid, edge: Edge) -> Self {
+        Self { bitmaps, grid, edge }
     }
 
     fn cursor(&self, expression: &Expression) -> Result<Cursor<L>> {
-        let program = Program::new(expression, &self.lanes)?;
-        Ok(Cursor::new(self.lanes.clone(), program))
+        let program = Program::new(expression, &self.bitmaps)?;
+        Ok(Cursor::new(self.bitmaps.clone(), program))
     }
 
     fn observed(&self) -> Cursor<L> {
-        Cursor::new(self.lanes.clone(), Program::Observed)
+        Cursor::new(self.bitmaps.clone(), Program::Observed)
     }
 
     /// How many of `ticks` are present. A count that the index knows needs no cursor.
     fn present(&self, expression: &Expression, ticks: &Range<i64>) -> Result<u64> {
-        let program = Program::new(expression, &self.lanes)?;
-        match program.indexed_count(&self.lanes, ticks)? {
+        let program = Program::new(expression, &self.bitmaps)?;
+        match program.indexed_count(&self.bitmaps, ticks)? {
             Some(count) => Ok(count),
-            None => Cursor::new(self.lanes.clone(), program).count(ticks),
+            None => Cursor::new(self.bitmaps.clone(), program).count(ticks),
         }
     }
 
@@ -102,7 +102,7 @@ impl<L: Lanes + Clone> Questions<L> {
         let ticks = self.span(range)?.ticks;
         Ok(Ratio {
             present: self.present(expression, &ticks)?,
-            observed: ranked(self.lanes.observed(), &ticks)?,
+            observed: ranked(self.bitmaps.observed(), &ticks)?,
             range_ticks: ticks.end.abs_diff(ticks.start),
         })
     }
@@ -122,10 +122,10 @@ impl<L: Lanes + Clone> Questions<L> {
         expression: &Expression,
         range: &impl RangeBounds<i64>,
     ) -> Result<bool> {
-        let (program, ticks) = (Program::new(expression, &self.lanes)?, self.ticks(range)?);
-        match program.indexed_count(&self.lanes, &ticks)? {
+        let (program, ticks) = (Program::new(expression, &self.bitmaps)?, self.ticks(range)?);
+        match program.indexed_count(&self.bitmaps, &ticks)? {
             Some(count) => Ok(count > 0),
-            None => Ok(Cursor::new(self.lanes.clone(), program).first(&ticks)?.is_some()),
+            None => Ok(Cursor::new(self.bitmaps.clone(), program).first(&ticks)?.is_some()),
         }
     }
 
@@ -137,21 +137,21 @@ impl<L: Lanes + Clone> Questions<L> {
         range: &impl RangeBounds<i64>,
         over: Over,
     ) -> Result<bool> {
-        let (program, ticks) = (Program::new(expression, &self.lanes)?, self.span(range)?.ticks);
-        let observed = ranked(self.lanes.observed(), &ticks)?;
+        let (program, ticks) = (Program::new(expression, &self.bitmaps)?, self.span(range)?.ticks);
+        let observed = ranked(self.bitmaps.observed(), &ticks)?;
         if observed == 0 || (over == Over::Range && observed != ticks.end.abs_diff(ticks.start)) {
             return Ok(false);
         }
-        match program.indexed_count(&self.lanes, &ticks)? {
+        match program.indexed_count(&self.bitmaps, &ticks)? {
             Some(count) => Ok(count == observed),
-            None => Cursor::new(self.lanes.clone(), program).covers(&mut self.observed(), &ticks),
+            None => Cursor::new(self.bitmaps.clone(), program).covers(&mut self.observed(), &ticks),
         }
     }
 
     /// What is known of the moment `t_us`.
     pub(crate) fn at(&self, expression: &Expression, t_us: i64) -> Result<Presence> {
         let one = self.grid.ticks(&(t_us..=t_us), Edge::Overlap)?;
-        Ok(if ranked(self.lanes.observed(), &one)? == 0 {
+        Ok(if ranked(self.bitmaps.observed(), &one)? == 0 {
             Presence::NotObserved
         } else if self.present(expression, &one)? == 0 {
             Presence::Absent
@@ -255,6 +255,6 @@ impl<L: Lanes + Clone> Questions<L> {
         classes: &[u16],
         range: &impl RangeBounds<i64>,
     ) -> Result<CoOccurrence> {
-        CoOccurrence::count(&self.lanes, classes, &self.ticks(range)?)
+        CoOccurrence::count(&self.bitmaps, classes, &self.ticks(range)?)
     }
 }

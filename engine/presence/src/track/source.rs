@@ -1,8 +1,8 @@
 //! What the questions ask of storage: bitmaps over ticks, a container of 65,536 ticks at a time.
 //!
 //! # Invariants
-//! - Every tick of a class is in the observed lane too.
-//! - What a lane answers never changes: it is a snapshot.
+//! - Every tick of a class is in the observed bitmap too.
+//! - What a bitmap answers never changes: it is a snapshot.
 
 use super::kernels::Words;
 use crate::error::Result;
@@ -23,7 +23,7 @@ pub(crate) enum Fill {
 }
 
 /// One bitmap over ticks, as it was when a snapshot was taken.
-pub(crate) trait Lane {
+pub(crate) trait Bitmap {
     /// How many ticks below `tick` are set. At most one block is read.
     fn rank(&self, tick: i64) -> Result<u64>;
 
@@ -44,46 +44,39 @@ pub(crate) trait Lane {
     }
 }
 
-/// The lanes of a track.
-pub(crate) trait Lanes {
-    /// Its lanes' type.
-    type Lane: Lane;
+/// The bitmaps of a track.
+pub(crate) trait Bitmaps {
+    /// Its bitmaps' type.
+    type Bitmap: Bitmap;
 
-    /// The lane of a class, where it was ever seen.
-    fn class(&self, class: u16) -> Option<&Self::Lane>;
+    /// The bitmap of a class, where it was ever seen.
+    fn class(&self, class: u16) -> Option<&Self::Bitmap>;
 
-    /// The lane of the ticks that were observed.
-    fn observed(&self) -> &Self::Lane;
+    /// The bitmap of the ticks that were observed.
+    fn observed(&self) -> &Self::Bitmap;
 
     /// The class of a name.
     fn named(&self, name: &str) -> Option<u16>;
-
-    /// All classes, ascending.
-    fn classes(&self) -> Vec<u16>;
 }
 
-macro_rules! lanes_behind {
+macro_rules! bitmaps_behind {
     ($($pointer:ty),*) => {$(
-        impl<L: Lanes> Lanes for $pointer {
-            type Lane = L::Lane;
+        impl<L: Bitmaps> Bitmaps for $pointer {
+            type Bitmap = L::Bitmap;
 
-            fn class(&self, class: u16) -> Option<&Self::Lane> {
+            fn class(&self, class: u16) -> Option<&Self::Bitmap> {
                 (**self).class(class)
             }
 
-            fn observed(&self) -> &Self::Lane {
+            fn observed(&self) -> &Self::Bitmap {
                 (**self).observed()
             }
 
             fn named(&self, name: &str) -> Option<u16> {
                 (**self).named(name)
             }
-
-            fn classes(&self) -> Vec<u16> {
-                (**self).classes()
-            }
         }
     )*};
 }
 
-lanes_behind!(&L, Arc<L>);
+bitmaps_behind!(&L, Arc<L>);

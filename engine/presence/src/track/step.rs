@@ -7,7 +7,7 @@
 //! # Invariants
 //! - Every answer is exact for every input; what would not fit takes the slow way in 128 bits.
 //! - `1 <= ticks <= us <= 2^52`: every tick has a microsecond.
-//! - Knows no errors, no lanes and no time but differences to the epoch.
+//! - Knows no errors, no bitmaps and no time but differences to the epoch.
 
 /// Ticks of one container.
 const CONTAINER: i128 = 65_536;

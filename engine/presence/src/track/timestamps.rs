@@ -11,7 +11,7 @@ use super::cursor::{Cursor, bits_within, container_of, first_tick};
 use super::grid::Grid;
 use super::kernels::{self, BITS, WORDS, Words};
 use super::program::Program;
-use super::source::{Fill, Lane, Lanes};
+use super::source::{Bitmap, Bitmaps, Fill};
 use super::step::Line;
 use crate::error::Result;
 
@@ -49,7 +49,7 @@ enum Source {
     Offsets { container: i64, line: Option<Line>, from: usize, to: usize },
 }
 
-impl<L: Lanes> Timestamps<L> {
+impl<L: Bitmaps> Timestamps<L> {
     pub(crate) fn new(cursor: Cursor<L>, grid: Grid, ticks: Range<i64>) -> Self {
         let next = container_of(ticks.start);
         Self {
@@ -92,7 +92,7 @@ impl<L: Lanes> Timestamps<L> {
     /// Appends all that is left to `out` and tells how many.
     pub(crate) fn read_all(&mut self, out: &mut Vec<i64>) -> Result<usize> {
         let before = out.len();
-        if let Some(left) = self.cursor.program.indexed_count(&self.cursor.lanes, &self.ticks)? {
+        if let Some(left) = self.cursor.program.indexed_count(&self.cursor.bitmaps, &self.ticks)? {
             out.reserve(usize::try_from(left).unwrap_or(0).min(1 << 32));
         }
         let mut chunk = [0; CHUNK];
@@ -141,21 +141,21 @@ impl<L: Lanes> Timestamps<L> {
         Ok(false)
     }
 
-    /// Reads the offsets of a container, where the program is one lane that stores them, and tells
+    /// Reads the offsets of a container, where the program is one bitmap that has them, and tells
     /// which of them lie in `bits`.
     fn stored_offsets(
         &mut self,
         container: i64,
         bits: &Range<u32>,
     ) -> Result<Option<Range<usize>>> {
-        let lanes = &self.cursor.lanes;
-        let lane = match self.cursor.program {
-            Program::Class(class) => lanes.class(class),
-            Program::Observed => Some(lanes.observed()),
+        let bitmaps = &self.cursor.bitmaps;
+        let bitmap = match self.cursor.program {
+            Program::Class(class) => bitmaps.class(class),
+            Program::Observed => Some(bitmaps.observed()),
             _ => None,
         };
-        let Some(lane) = lane else { return Ok(None) };
-        if !lane.offsets(container, &mut self.offsets)? {
+        let Some(bitmap) = bitmap else { return Ok(None) };
+        if !bitmap.offsets(container, &mut self.offsets)? {
             return Ok(None);
         }
         let below = |bit: u32| self.offsets.partition_point(|&offset| u32::from(offset) < bit);
@@ -233,7 +233,7 @@ fn start(grid: &Grid, container: i64, line: Option<&Line>, offset: u32) -> Resul
     }
 }
 
-impl<L: Lanes> Iterator for Timestamps<L> {
+impl<L: Bitmaps> Iterator for Timestamps<L> {
     type Item = Result<i64>;
 
     #[inline]
@@ -246,7 +246,7 @@ impl<L: Lanes> Iterator for Timestamps<L> {
     }
 }
 
-impl<L: Lanes> Timestamps<L> {
+impl<L: Bitmaps> Timestamps<L> {
     #[cold]
     fn refill(&mut self) -> Option<Result<i64>> {
         if self.failed {

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::cursor::{bits_within, container_of, first_tick, ranked};
 use super::kernels::{self, BITS, WORDS, Words};
-use super::source::{Fill, Lane, Lanes};
+use super::source::{Bitmap, Bitmaps, Fill};
 use crate::error::{Error, Result};
 
 /// Most classes of one matrix: each takes 8 KiB while it is counted.
@@ -22,7 +22,11 @@ pub struct CoOccurrence {
 }
 
 impl CoOccurrence {
-    pub(crate) fn count(lanes: &impl Lanes, classes: &[u16], ticks: &Range<i64>) -> Result<Self> {
+    pub(crate) fn count(
+        bitmaps: &impl Bitmaps,
+        classes: &[u16],
+        ticks: &Range<i64>,
+    ) -> Result<Self> {
         let mut wanted = classes.to_vec();
         wanted.sort_unstable();
         wanted.dedup();
@@ -36,9 +40,9 @@ impl CoOccurrence {
         let mut matrix = Self { classes: wanted, counts: vec![0; size * size] };
         let there: Vec<_> = (0..).zip(&matrix.classes).collect();
         let there: Vec<_> =
-            there.into_iter().filter_map(|(row, &id)| Some((row, lanes.class(id)?))).collect();
-        for &(row, lane) in &there {
-            let own = ranked(lane, ticks)?;
+            there.into_iter().filter_map(|(row, &id)| Some((row, bitmaps.class(id)?))).collect();
+        for &(row, bitmap) in &there {
+            let own = ranked(bitmap, ticks)?;
             matrix.add(row, row, own);
         }
         if ticks.start < ticks.end && there.len() > 1 {
@@ -47,12 +51,16 @@ impl CoOccurrence {
         Ok(matrix)
     }
 
-    fn count_pairs<L: Lane>(&mut self, lanes: &[(usize, &L)], ticks: &Range<i64>) -> Result<()> {
+    fn count_pairs<L: Bitmap>(
+        &mut self,
+        bitmaps: &[(usize, &L)],
+        ticks: &Range<i64>,
+    ) -> Result<()> {
         let mut buffers: Vec<Box<Words>> = Vec::new();
-        let mut next: Vec<Option<i64>> = vec![None; lanes.len()];
+        let mut next: Vec<Option<i64>> = vec![None; bitmaps.len()];
         let mut from = container_of(ticks.start);
-        for (next, (_, lane)) in next.iter_mut().zip(lanes) {
-            *next = lane.next_container(from)?;
+        for (next, (_, bitmap)) in next.iter_mut().zip(bitmaps) {
+            *next = bitmap.next_container(from)?;
         }
         while let Some(number) = next.iter().flatten().min().copied() {
             if first_tick(number) >= ticks.end {
@@ -60,14 +68,14 @@ impl CoOccurrence {
             }
             from = number + 1;
             let here: Vec<usize> =
-                (0..lanes.len()).filter(|&at| next.get(at) == Some(&Some(number))).collect();
+                (0..bitmaps.len()).filter(|&at| next.get(at) == Some(&Some(number))).collect();
             if here.len() > 1 {
                 let bits = bits_within(ticks, number);
                 buffers.resize_with(buffers.len().max(here.len()), || Box::new([0; WORDS]));
-                let rows = here.iter().filter_map(|&at| lanes.get(at));
+                let rows = here.iter().filter_map(|&at| bitmaps.get(at));
                 let mut loaded: Vec<(usize, &Words)> = Vec::new();
-                for (&(row, lane), words) in rows.zip(&mut buffers) {
-                    match lane.container(number, words)? {
+                for (&(row, bitmap), words) in rows.zip(&mut buffers) {
+                    match bitmap.container(number, words)? {
                         Fill::Empty => continue,
                         Fill::Full => words.fill(u64::MAX),
                         Fill::Mixed => {}
@@ -80,8 +88,8 @@ impl CoOccurrence {
                 self.add_pairs(&loaded);
             }
             for at in here {
-                if let (Some(next), Some((_, lane))) = (next.get_mut(at), lanes.get(at)) {
-                    *next = lane.next_container(from)?;
+                if let (Some(next), Some((_, bitmap))) = (next.get_mut(at), bitmaps.get(at)) {
+                    *next = bitmap.next_container(from)?;
                 }
             }
         }

@@ -15,6 +15,7 @@ use presence_format::entry::EntryKind;
 use presence_format::segment::SegmentHeader;
 
 use super::handover::Handover;
+use super::planes::{Sections, write_regions};
 use super::recording::{Recording, catalog_entry, section};
 use super::sync::{GroupSync, Position};
 use crate::error::{Error, Result};
@@ -25,6 +26,7 @@ use crate::shim::{Arc, Mutex, MutexGuard, lock};
 use crate::store::core::{Core, LiveSegment};
 use crate::store::stream_state::StreamState;
 use crate::tail::TailPart;
+use crate::track::state::{TrackState, Unlogged};
 
 /// Index entries of a segment: with the catalog they must fit one payload.
 const INDEX_BYTES_MAX: usize = PAYLOAD_BYTES_MAX as usize / 2;
@@ -105,6 +107,12 @@ impl Log {
         state.recording.push(Recording::new(stream));
     }
 
+    /// Writes what changed in all tracks, where they take more memory than they may.
+    pub(crate) fn relieve(&self, core: &Core) -> Result<()> {
+        let mut state = self.enter(core)?;
+        state.write_tracks(core, self, false).map_err(|error| core.poison(error))
+    }
+
     /// Wakes every thread that waits, to look at the gate.
     pub(crate) fn wake_all(&self) {
         self.sync.wake_all();
@@ -148,7 +156,7 @@ impl Log {
                     .sync()
                     .map_err(Error::io("sync", &file.name))
                     .map_err(|error| core.poison(error))?;
-                self.mark_durable(position);
+                self.mark_durable(core, position);
             }
             Ok(position)
         };
@@ -164,19 +172,22 @@ impl Log {
             let stream = &recording.stream;
             stream.syncing.store(stream.logged.load(Ordering::Acquire), Ordering::Release);
         }
+        for stream in plane_streams(core) {
+            stream.syncing.store(stream.logged.load(Ordering::Acquire), Ordering::Release);
+        }
         let file = state.active.as_ref().map(|active| Arc::clone(&active.segment));
         Ok((file, state.written))
     }
 
-    fn mark_durable(&self, position: Position) {
+    fn mark_durable(&self, core: &Core, position: Position) {
         let mut state = lock(&self.state);
         if let Some(active) = &mut state.active
             && active.segment.number() == position.segment
         {
             active.durable = active.durable.max(position.offset);
         }
-        for recording in &state.recording {
-            let stream = &recording.stream;
+        let recorded = state.recording.iter().map(|recording| Arc::clone(&recording.stream));
+        for stream in recorded.chain(plane_streams(core)) {
             let synced = stream.syncing.load(Ordering::Acquire);
             stream.durable.fetch_max(synced, Ordering::AcqRel);
         }
@@ -381,7 +392,56 @@ impl State {
             self.write_frame(core, log, records, &payload, &framed, durable)?;
         }
         self.frame = payload;
+        self.write_tracks(core, log, durable)
+    }
+
+    /// Writes what changed in the tracks: words as a frame, regions as blocks.
+    fn write_tracks(&mut self, core: &Core, log: &Log, durable: bool) -> Result<()> {
+        for track in core.tracks.load_full().values() {
+            let before = self.active_number();
+            let mut unlogged = track.take_unlogged(core.generation())?;
+            if track.memory_bytes() > core.options.write_buffer_bytes {
+                unlogged = track.dirty(core.generation())?;
+            }
+            let sections = Sections::new(&unlogged);
+            if sections.records == 0 && unlogged.regions.is_empty() {
+                continue;
+            }
+            let bytes = SegmentWriter::entry_bytes(EntryKind::Frame, sections.payload.len() as u32);
+            self.with_room(core, log, bytes)?;
+            // Sealing wrote every change as blocks: what was taken before is old by now.
+            if before.is_some() && before != self.active_number() {
+                continue;
+            }
+            self.write_track(core, track, &unlogged, &sections, durable)?;
+        }
         Ok(())
+    }
+
+    fn write_track(
+        &mut self,
+        core: &Core,
+        track: &TrackState,
+        unlogged: &Unlogged,
+        sections: &Sections,
+        durable: bool,
+    ) -> Result<()> {
+        if durable {
+            let payload_bytes = sections.payload.len() as u32;
+            self.reserve(core, SegmentWriter::entry_bytes(EntryKind::Frame, payload_bytes))?;
+        }
+        let Some(active) = self.active.as_mut() else { return Err(Error::Closed) };
+        if sections.records > 0 {
+            active.frame(sections.records, &sections.payload)?;
+            sections.logged();
+        }
+        write_regions(track, active, unlogged)?;
+        self.note_written();
+        Ok(())
+    }
+
+    fn active_number(&self) -> Option<u32> {
+        self.active.as_ref().map(|active| active.segment.number())
     }
 
     fn write_frame(
@@ -454,6 +514,10 @@ impl State {
             }
             recording.publish(&log.handover);
         }
+        for track in core.tracks.load_full().values() {
+            let dirty = track.dirty(core.generation())?;
+            write_regions(track, &mut active, &dirty)?;
+        }
         let end = active.end();
         let segment = Arc::clone(&active.segment);
         let catalog = self.whole_catalog(core);
@@ -465,6 +529,9 @@ impl State {
         for recording in &self.recording {
             recording.stream.durable.fetch_max(recording.blocked, Ordering::AcqRel);
         }
+        for stream in plane_streams(core) {
+            stream.durable.fetch_max(stream.logged.load(Ordering::Acquire), Ordering::AcqRel);
+        }
         let records =
             active.blocks().values().flatten().map(|block| u64::from(block.records.get())).sum();
         let live = LiveSegment { file: segment, sealed: true, records };
@@ -472,4 +539,11 @@ impl State {
         log.sync.advance(position);
         Ok(())
     }
+}
+
+/// The streams of all planes of all tracks.
+fn plane_streams(core: &Core) -> impl Iterator<Item = Arc<StreamState>> {
+    let tracks = core.tracks.load_full();
+    let streams: Vec<_> = tracks.values().flat_map(|track| track.streams()).collect();
+    streams.into_iter()
 }

@@ -7,6 +7,7 @@
 pub(crate) mod background;
 pub(crate) mod handover;
 pub(crate) mod log;
+mod planes;
 pub(crate) mod recording;
 pub(crate) mod stream_writer;
 pub(crate) mod sync;

@@ -106,7 +106,7 @@ impl Recording {
 
 /// The view with more blocks on disk: what they hold is no longer read from memory. With it, the
 /// bytes of the frozen blocks that are done with.
-fn with_blocks(
+pub(super) fn with_blocks(
     view: &StreamView,
     layout: &BlockLayout,
     blocks: &[(Arc<SegmentFile>, IndexEntry)],

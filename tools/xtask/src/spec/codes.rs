@@ -3,6 +3,7 @@
 use presence_format::dtype::DType;
 use presence_format::entry::{Entry, EntryBuilder, EntryKind, Place};
 use presence_format::schema::{Compression, Order, Schema, TimeUnit};
+use presence_format::{Plane, PlaneKind};
 
 /// A table's mark, the columns to compare, and its rows.
 pub(super) type List = (String, [&'static str; 2], Vec<[String; 2]>);
@@ -53,16 +54,25 @@ pub(super) fn unlisted() -> Vec<String> {
     found
 }
 
-/// The codes that byte `at` of a schema may have, with the names of what they decode to.
+/// The codes that byte `at` of a schema may have, of a stream or of a plane, with the names of
+/// what they decode to.
 fn in_schemas(at: usize, name: fn(&Schema) -> &'static str) -> Vec<(u8, &'static str)> {
-    let mut bytes = Vec::new();
-    if let Ok(schema) = Schema::single(DType::U8, &[]) {
-        schema.encode(&mut bytes);
-    }
+    let plane = Plane::new("track", (30, 1), 0, PlaneKind::Observed).map(Schema::of_plane);
+    let schemas: Vec<Vec<u8>> = [Schema::single(DType::U8, &[]), plane]
+        .into_iter()
+        .flatten()
+        .map(|schema| {
+            let mut bytes = Vec::new();
+            schema.encode(&mut bytes);
+            bytes
+        })
+        .collect();
     let decode = |code| {
-        let mut bytes = bytes.clone();
-        *bytes.get_mut(at)? = code;
-        Schema::decode(&bytes).ok().map(|(schema, _)| (code, name(&schema)))
+        schemas.iter().find_map(|bytes| {
+            let mut bytes = bytes.clone();
+            *bytes.get_mut(at)? = code;
+            Schema::decode(&bytes).ok().map(|(schema, _)| (code, name(&schema)))
+        })
     };
     (0..=u8::MAX).filter_map(decode).collect()
 }

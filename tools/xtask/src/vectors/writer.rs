@@ -126,7 +126,8 @@ impl VectorWriter {
             decoded_bytes: (layout.decoded_bytes(rows.len()) as u32).into(),
             schema_crc: layout.schema_crc().into(),
             compression: compression.code(),
-            reserved: [0; 39],
+            set_ticks: layout.set_ticks(compression, &payload).into(),
+            reserved: [0; 35],
         });
         let entry = self.entry(EntryKind::Block, builder, &payload)?;
         self.blocks.entry(stream).or_default().extend(IndexEntry::of(&entry));

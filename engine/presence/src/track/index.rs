@@ -1,0 +1,220 @@
+//! The regions of a plane that are on disk, as a view's runs tell of them.
+//!
+//! # Invariants
+//! - Of several blocks of a region the one of the highest sequence counts; its index entry tells
+//!   how many ticks it has set. So counts over whole regions read nothing.
+//! - A block is checked in full before its first question, and once.
+
+use presence_format::FormatError;
+use presence_format::block::WORDS_ONLY;
+use presence_format::index::IndexEntry;
+use presence_format::plane::{REGION_TICKS, Region, region_of};
+
+use std::collections::BTreeMap;
+
+use crate::device::AlignedBuf;
+use crate::error::{Error, Result};
+use crate::read::cache::{PageCache, Slot};
+use crate::read::view::StreamView;
+use crate::segment::SegmentFile;
+use crate::shim::Arc;
+use crate::shim::atomic::{AtomicBool, Ordering};
+
+/// One region on disk.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    segment: Arc<SegmentFile>,
+    entry: IndexEntry,
+    number: i64,
+    /// Checked where it lies in the map.
+    mapped: AtomicBool,
+    slot: Arc<Slot>,
+}
+
+#[derive(Debug, Clone)]
+struct Row {
+    number: i64,
+    /// Ticks set in all regions before this one.
+    before: u64,
+    stored: Arc<Stored>,
+}
+
+/// The regions of a plane, ascending.
+#[derive(Debug, Default)]
+pub(crate) struct PlaneIndex {
+    rows: Vec<Row>,
+    count: u64,
+    /// The view it was made from.
+    view: Option<Arc<StreamView>>,
+}
+
+impl PlaneIndex {
+    /// The regions that `view` tells of. What `known` knows of the same blocks stays.
+    pub(crate) fn new(view: Arc<StreamView>, known: &Self) -> Self {
+        let mut latest: BTreeMap<i64, (u64, &Arc<SegmentFile>, IndexEntry)> = BTreeMap::new();
+        for run in view.runs() {
+            for entry in run.entries().iter().filter(|entry| !is_words_only(entry)) {
+                let sequence = entry.first_sequence.get();
+                let found = (sequence, &run.segment, *entry);
+                let place = latest.entry(region_of(entry.first_ts.get())).or_insert(found);
+                if place.0 < sequence {
+                    *place = found;
+                }
+            }
+        }
+        let mut rows = Vec::with_capacity(latest.len());
+        let mut count = 0;
+        for (number, (_, segment, entry)) in latest {
+            let stored = known.same(number, segment, &entry).unwrap_or_else(|| {
+                Arc::new(Stored {
+                    segment: Arc::clone(segment),
+                    entry,
+                    number,
+                    mapped: AtomicBool::new(false),
+                    slot: Arc::default(),
+                })
+            });
+            rows.push(Row { number, before: count, stored });
+            count += entry.rank.get();
+        }
+        Self { rows, count, view: Some(view) }
+    }
+
+    fn same(
+        &self,
+        number: i64,
+        segment: &Arc<SegmentFile>,
+        entry: &IndexEntry,
+    ) -> Option<Arc<Stored>> {
+        let stored = self.stored(number)?;
+        let same = Arc::ptr_eq(&stored.segment, segment) && stored.entry == *entry;
+        same.then(|| Arc::clone(stored))
+    }
+
+    /// Whether it was made from `view`.
+    #[inline]
+    pub(crate) fn is_of(&self, view: &Arc<StreamView>) -> bool {
+        self.view.as_ref().is_some_and(|own| Arc::ptr_eq(own, view))
+    }
+
+    fn position(&self, number: i64) -> Result<usize, usize> {
+        self.rows.binary_search_by_key(&number, |row| row.number)
+    }
+
+    /// The region `number`, where it is on disk.
+    #[inline]
+    pub(crate) fn stored(&self, number: i64) -> Option<&Arc<Stored>> {
+        let at = self.position(number).ok()?;
+        self.rows.get(at).map(|row| &row.stored)
+    }
+
+    /// Set ticks below `tick`. Reads at most one block.
+    #[inline]
+    pub(crate) fn rank(&self, tick: i64, cache: &PageCache) -> Result<u64> {
+        let before = |at: usize| self.rows.get(at).map_or(self.count, |row| row.before);
+        match self.position(region_of(tick)) {
+            Err(at) => Ok(before(at)),
+            Ok(at) => {
+                let inside = tick.rem_euclid(i64::from(REGION_TICKS)) as u32;
+                let Some(row) = self.rows.get(at).filter(|_| inside > 0) else {
+                    return Ok(before(at));
+                };
+                Ok(row.before + u64::from(row.stored.with(cache, |region| region.rank(inside))?))
+            }
+        }
+    }
+
+    /// The first region from `number` on.
+    pub(crate) fn next(&self, number: i64) -> Option<&Arc<Stored>> {
+        let at = self.rows.partition_point(|row| row.number < number);
+        self.rows.get(at).map(|row| &row.stored)
+    }
+
+    /// The last region up to `number`.
+    pub(crate) fn previous(&self, number: i64) -> Option<&Arc<Stored>> {
+        let at = self.rows.partition_point(|row| row.number <= number).checked_sub(1)?;
+        self.rows.get(at).map(|row| &row.stored)
+    }
+}
+
+/// Whether a block holds single words, and does not stand for its region.
+pub(crate) fn is_words_only(entry: &IndexEntry) -> bool {
+    entry.rank.get() == u64::from(WORDS_ONLY)
+}
+
+impl Stored {
+    /// Its block.
+    pub(crate) fn entry(&self) -> &IndexEntry {
+        &self.entry
+    }
+
+    /// Its number.
+    pub(crate) fn number(&self) -> i64 {
+        self.number
+    }
+
+    /// Asks `question` of the region, which is read and checked where it was not yet.
+    #[inline]
+    pub(crate) fn with<R>(
+        &self,
+        cache: &PageCache,
+        question: impl FnOnce(Region<'_>) -> R,
+    ) -> Result<R> {
+        if self.mapped.load(Ordering::Acquire) {
+            return self.ask(self.map().unwrap_or_default(), question);
+        }
+        let page = self.slot.with(Arc::clone);
+        let page = match page {
+            Some(page) => page,
+            None => match self.load()? {
+                Some(page) => cache.get(&self.slot, || Ok::<_, Error>(page))?,
+                None => {
+                    self.mapped.store(true, Ordering::Release);
+                    return self.ask(self.map().unwrap_or_default(), question);
+                }
+            },
+        };
+        self.ask(page.get(..self.bytes()).unwrap_or_default(), question)
+    }
+
+    fn bytes(&self) -> usize {
+        self.entry.payload_bytes.get() as usize
+    }
+
+    fn payload_offset(&self) -> u32 {
+        let header = presence_format::entry::EntryKind::Block.header_bytes();
+        self.entry.offset.get().saturating_add(header)
+    }
+
+    fn map(&self) -> Option<&[u8]> {
+        self.segment.mapped(self.payload_offset(), self.bytes())
+    }
+
+    #[inline]
+    fn ask<R>(&self, bytes: &[u8], question: impl FnOnce(Region<'_>) -> R) -> Result<R> {
+        Region::head(bytes).map(question).map_err(self.fault())
+    }
+
+    fn fault(&self) -> impl FnOnce(FormatError) -> Error {
+        Error::format(&self.segment.name, u64::from(self.payload_offset()))
+    }
+
+    /// Reads and checks the block. None where it lies in the map.
+    fn load(&self) -> Result<Option<AlignedBuf>> {
+        let entry = self.segment.block_entry(&self.entry)?;
+        let owned = self.segment.checked_payload(&entry)?;
+        let bytes = match &owned {
+            Some(stored) => stored.get(..self.bytes()),
+            None => self.map(),
+        };
+        let region = Region::parse(bytes.unwrap_or_default()).map_err(self.fault())?;
+        let is_it = region.number() == self.number
+            && u64::from(region.count()) == self.entry.rank.get()
+            && region.words() == self.entry.records.get();
+        if !is_it {
+            let fault = FormatError::corrupt(0, "a region other than its header says");
+            return Err(self.fault()(fault));
+        }
+        Ok(owned)
+    }
+}

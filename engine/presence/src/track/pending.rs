@@ -1,0 +1,168 @@
+//! Ticks that were set and not yet put into their planes, in stripes: threads that set at once
+//! rarely meet.
+//!
+//! A stripe keeps the words being filled, one for each of a few classes, and a list of those done
+//! with. Setting a tick takes the lock of the thread's own stripe, and no other; the stripes are
+//! emptied by whoever asks, flushes, or finds a list full.
+//!
+//! # Invariants
+//! - What was set before a call is in the planes when [`Pending::drain`] returns: who sets holds
+//!   the stripe's lock, and its bit in `filled` is set before that is given up.
+//! - What is set at one time under one lock is drained at once: a batch shows whole.
+
+use crate::shim::atomic::{AtomicU64, AtomicUsize, Ordering};
+use crate::shim::{Mutex, lock, planted};
+
+/// Which plane of a track: a class, or what was observed.
+pub(crate) type PlaneKey = u32;
+
+/// The plane of what was observed.
+pub(crate) const OBSERVED: PlaneKey = 1 << 16;
+
+/// Ticks of one word of a plane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Update {
+    pub(crate) plane: PlaneKey,
+    /// The first tick of the word.
+    pub(crate) tick: i64,
+    pub(crate) bits: u64,
+}
+
+#[cfg(not(loom))]
+const STRIPES: usize = 16;
+#[cfg(loom)]
+const STRIPES: usize = 2;
+
+/// Words being filled in a stripe, by the lowest bits of their plane; and one for the observed.
+const OPEN: usize = 8;
+
+/// Updates in a list before they are put into planes.
+const LIST_MAX: usize = 4096;
+
+/// The stripes of a track.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    stripes: Vec<Stripe>,
+    /// Bit `i`: stripe `i` has updates.
+    filled: AtomicU64,
+}
+
+/// Two cache lines: neighbours are fetched in pairs.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Stripe(Mutex<Updates>);
+
+/// The updates of a stripe, held by who adds to them.
+#[derive(Debug)]
+pub(crate) struct Updates {
+    open: [Update; OPEN + 1],
+    list: Vec<Update>,
+}
+
+impl Default for Updates {
+    fn default() -> Self {
+        let none = Update { plane: 0, tick: 0, bits: 0 };
+        Self { open: [none; OPEN + 1], list: Vec::new() }
+    }
+}
+
+impl Updates {
+    /// Sets `tick` of `plane`.
+    #[inline]
+    pub(crate) fn set(&mut self, plane: PlaneKey, tick: i64) {
+        let at = if plane == OBSERVED { OPEN } else { plane as usize % OPEN };
+        let (start, bit) = (tick & !63, 1 << (tick & 63));
+        let Some(open) = self.open.get_mut(at) else { return };
+        if open.plane == plane && open.tick == start {
+            open.bits |= bit;
+            return;
+        }
+        if open.bits != 0 {
+            self.list.push(*open);
+        }
+        *open = Update { plane, tick: start, bits: bit };
+    }
+
+    fn take(&mut self, out: &mut Vec<Update>) {
+        out.append(&mut self.list);
+        for open in &mut self.open {
+            if open.bits != 0 {
+                out.push(*open);
+                open.bits = 0;
+            }
+        }
+    }
+}
+
+#[cfg(not(loom))]
+fn own_stripe() -> usize {
+    use std::cell::Cell;
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    std::thread_local! {
+        static OWN: Cell<usize> = const { Cell::new(usize::MAX) };
+    }
+    OWN.with(|own| {
+        if own.get() == usize::MAX {
+            own.set(NEXT.fetch_add(1, Ordering::Relaxed) % STRIPES);
+        }
+        own.get()
+    })
+}
+
+#[cfg(loom)]
+fn own_stripe() -> usize {
+    0
+}
+
+impl Pending {
+    /// Nothing is pending.
+    pub(crate) fn new() -> Self {
+        let stripes = (0..STRIPES).map(|_| Stripe(Mutex::default())).collect();
+        Self { stripes, filled: AtomicU64::new(0) }
+    }
+
+    /// Lets `add` set ticks, all of which show at once. Returns whether it is time to drain.
+    #[inline]
+    pub(crate) fn add(&self, add: impl FnOnce(&mut Updates)) -> bool {
+        self.add_to(own_stripe(), add)
+    }
+
+    #[inline]
+    fn add_to(&self, at: usize, add: impl FnOnce(&mut Updates)) -> bool {
+        let Some(stripe) = self.stripes.get(at) else { return false };
+        let mut updates = lock(&stripe.0);
+        add(&mut updates);
+        if planted("flag_after_unlock") {
+            let full = updates.list.len() >= LIST_MAX;
+            drop(updates);
+            self.filled.fetch_or(1 << at, Ordering::Release);
+            return full;
+        }
+        if self.filled.load(Ordering::Relaxed) & 1 << at == 0 {
+            self.filled.fetch_or(1 << at, Ordering::Release);
+        }
+        updates.list.len() >= LIST_MAX
+    }
+
+    /// Whether there is anything to drain.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.filled.load(Ordering::Acquire) == 0
+    }
+
+    /// Takes everything that was set, sorted by plane and tick; of one word there may be several.
+    /// The caller holds the lock of the planes, and puts it there before giving that up.
+    pub(crate) fn drain(&self) -> Vec<Update> {
+        let mut updates = Vec::new();
+        let filled = self.filled.load(Ordering::Acquire);
+        let of_filled = self.stripes.iter().enumerate().filter(|(at, _)| filled & 1 << at != 0);
+        // All are held before the first is emptied: who set a tick because of another's finds both.
+        let held: Vec<_> = of_filled.map(|(at, stripe)| (at, lock(&stripe.0))).collect();
+        for (at, mut stripe) in held {
+            self.filled.fetch_and(!(1 << at), Ordering::AcqRel);
+            stripe.take(&mut updates);
+        }
+        updates.sort_unstable();
+        updates
+    }
+}

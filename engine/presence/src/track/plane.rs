@@ -1,0 +1,460 @@
+//! One plane: its regions on disk, and in front of them the containers in memory.
+//!
+//! # Invariants
+//! - A container in memory stands in front of the one on disk, whole.
+//! - What is dirty is in no block yet; it is in a frame, or unlogged.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use presence_format::frame;
+use presence_format::index::IndexEntry;
+use presence_format::plane::{
+    CONTAINER_TICKS, CONTAINER_WORDS, Container, REGION_CONTAINERS, region_of,
+};
+
+use super::hot::{Hot, Words};
+use super::index::{PlaneIndex, is_words_only};
+use super::source::{Bitmap, Bitmaps, Fill};
+use super::state::Planes;
+use crate::error::Result;
+use crate::read::cache::PageCache;
+use crate::segment::{BlockParts, SegmentFile, SegmentWriter};
+use crate::shim::Arc;
+use crate::shim::atomic::Ordering;
+use crate::store::stream_state::StreamState;
+use crate::tail::TailPart;
+
+/// A container's number and the place of a tick in it.
+#[inline]
+pub(crate) fn place_of(tick: i64) -> (i64, u32) {
+    let ticks = i64::from(CONTAINER_TICKS);
+    (tick.div_euclid(ticks), tick.rem_euclid(ticks) as u32)
+}
+
+/// The first tick of container `number`.
+#[inline]
+pub(crate) fn start_of(number: i64) -> i64 {
+    number.saturating_mul(i64::from(CONTAINER_TICKS))
+}
+
+const fn region_of_container(number: i64) -> i64 {
+    number.div_euclid(REGION_CONTAINERS as i64)
+}
+
+/// A bitmap over ticks.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Plane {
+    /// The stream it is in the database; none in memory.
+    pub(crate) stream: Option<Arc<StreamState>>,
+    index: Arc<PlaneIndex>,
+    hot: BTreeMap<i64, Arc<Hot>>,
+    hot_bytes: usize,
+    /// Where its blocks are kept for readers.
+    cache: Arc<PageCache>,
+}
+
+impl Plane {
+    /// The plane that `stream` is, as its view tells: blocks, and the words that stand in frames or
+    /// in blocks of words, in the order they were written.
+    pub(crate) fn open(stream: &Arc<StreamState>, cache: &Arc<PageCache>) -> Result<Self> {
+        let view = stream.view.load_full();
+        let mut plane = Self {
+            stream: Some(Arc::clone(stream)),
+            index: Arc::new(PlaneIndex::new(Arc::clone(&view), &PlaneIndex::default())),
+            cache: Arc::clone(cache),
+            ..Self::default()
+        };
+        let mut newest: BTreeMap<i64, u64> = BTreeMap::new();
+        let mut pieces: Vec<(u64, Piece<'_>)> = Vec::new();
+        for run in view.runs() {
+            for entry in run.entries() {
+                let sequence = entry.first_sequence.get();
+                if is_words_only(entry) {
+                    pieces.push((sequence, Piece::Block(&run.segment, entry)));
+                } else {
+                    let newest = newest.entry(region_of(entry.first_ts.get())).or_default();
+                    *newest = sequence.max(*newest);
+                }
+            }
+        }
+        let parts = view.frozen.iter().chain(&view.open);
+        pieces.extend(parts.map(|part| (part.first_sequence(), Piece::Frames(part))));
+        pieces.sort_by_key(|(sequence, _)| *sequence);
+        for (sequence, piece) in pieces {
+            let words = piece.words(stream)?;
+            for (index, (tick, word)) in words.into_iter().enumerate() {
+                let later = newest.get(&region_of(tick));
+                if later.is_none_or(|&later| later < sequence.saturating_add(index as u64)) {
+                    plane.replace(tick, word)?;
+                }
+            }
+        }
+        Ok(plane)
+    }
+
+    /// Looks at the view again, where it is another one.
+    pub(crate) fn reindex(&mut self) {
+        let Some(stream) = &self.stream else { return };
+        let view = stream.view.load_full();
+        if !self.index.is_of(&view) {
+            self.index = Arc::new(PlaneIndex::new(view, &self.index));
+        }
+    }
+
+    /// Whether the view is another one than the index was made from.
+    #[inline]
+    pub(crate) fn is_stale(&self) -> bool {
+        self.stream.as_ref().is_some_and(|stream| !self.index.is_of(&stream.view.load()))
+    }
+
+    /// Bytes of memory its containers take, about.
+    pub(crate) fn hot_bytes(&self) -> usize {
+        self.hot_bytes
+    }
+
+    fn change<R>(&mut self, number: i64, change: impl FnOnce(&mut Hot) -> R) -> Result<R> {
+        if !self.hot.contains_key(&number) {
+            let hot = self.on_disk(number)?;
+            self.hot_bytes += hot.memory_bytes();
+            self.hot.insert(number, Arc::new(hot));
+        }
+        let hot = Arc::make_mut(self.hot.entry(number).or_insert_with(|| Arc::new(Hot::empty())));
+        let before = hot.memory_bytes();
+        let changed = change(hot);
+        self.hot_bytes = (self.hot_bytes + hot.memory_bytes()).saturating_sub(before);
+        Ok(changed)
+    }
+
+    fn on_disk(&self, number: i64) -> Result<Hot> {
+        let Some(stored) = self.index.stored(region_of_container(number)) else {
+            return Ok(Hot::empty());
+        };
+        let inside = number.rem_euclid(i64::from(REGION_CONTAINERS)) as u32;
+        stored.with(&self.cache, |region| match region.container(inside) {
+            Some((container, _)) => {
+                let mut words = Box::new([0; CONTAINER_WORDS]);
+                container.fill(&mut words);
+                Hot::from_disk(&words)
+            }
+            None => Hot::empty(),
+        })
+    }
+
+    /// Sets the ticks of `bits` in the word that begins at `tick`. Returns whether any is new.
+    pub(crate) fn set(&mut self, tick: i64, bits: u64) -> Result<bool> {
+        let (number, inside) = place_of(tick);
+        self.change(number, |hot| hot.set((inside / 64) as usize, bits))
+    }
+
+    fn replace(&mut self, tick: i64, word: u64) -> Result<bool> {
+        let (number, inside) = place_of(tick);
+        self.change(number, |hot| hot.replace((inside / 64) as usize, word))
+    }
+
+    /// Sets or clears the ticks `from..to`. Tells `changed` of each container with a change.
+    pub(crate) fn change_range(
+        &mut self,
+        (from, to): (i64, i64),
+        set: bool,
+        mut changed: impl FnMut(i64, u32, u32),
+    ) -> Result<()> {
+        let mut at = from;
+        while at < to {
+            let (number, inside) = place_of(at);
+            let mut number = number;
+            if !set {
+                // What is not set need not be cleared.
+                match self.next_container(number)? {
+                    Some(next) if start_of(next) < to => number = next.max(number),
+                    _ => return Ok(()),
+                }
+            }
+            let start = start_of(number);
+            let inside = if start > at { 0 } else { inside };
+            let end = to.saturating_sub(start).min(i64::from(CONTAINER_TICKS)) as u32;
+            if self.change(number, |hot| hot.change(inside, end, set))? {
+                changed(number, inside, end);
+            }
+            let Some(next) = start.checked_add(i64::from(CONTAINER_TICKS)) else { break };
+            at = next;
+        }
+        Ok(())
+    }
+
+    /// The word that begins at `tick`, of a container in memory.
+    pub(crate) fn hot_word(&self, tick: i64) -> Option<u64> {
+        let (number, inside) = place_of(tick);
+        self.hot.get(&number).map(|hot| hot.word((inside / 64) as usize))
+    }
+
+    /// Set ticks below `tick`. Reads at most one block.
+    #[inline]
+    pub(crate) fn rank(&self, tick: i64) -> Result<u64> {
+        if self.hot.is_empty() {
+            return self.index.rank(tick, &self.cache);
+        }
+        let (number, inside) = place_of(tick);
+        let more = |sum: i64, (_, hot): (&i64, &Arc<Hot>)| {
+            sum + i64::from(hot.count()) - i64::from(hot.on_disk)
+        };
+        let (below, own) = match self.hot.get(&number) {
+            Some(hot) => (start_of(number), hot.rank(inside)),
+            None => (tick, 0),
+        };
+        let on_disk = self.index.rank(below, &self.cache)?.cast_signed();
+        let all = self.hot.range(..number).fold(on_disk, more) + i64::from(own);
+        Ok(all.max(0).cast_unsigned())
+    }
+
+    /// Number of the first container from `from` on that has a set tick.
+    pub(crate) fn next_container(&self, from: i64) -> Result<Option<i64>> {
+        let in_memory =
+            self.hot.range(from..).find(|(_, hot)| hot.count() > 0).map(|(&number, _)| number);
+        let mut at = from;
+        while let Some(stored) = self.index.next(region_of_container(at)) {
+            let first = stored.number() * i64::from(REGION_CONTAINERS);
+            if in_memory.is_some_and(|number| number <= first.max(at)) {
+                break;
+            }
+            let skip = at.saturating_sub(first).max(0) as u32;
+            let mut mask = stored.with(&self.cache, |region| region.mask())? & (u64::MAX << skip);
+            while mask != 0 {
+                let number = first + i64::from(mask.trailing_zeros());
+                if in_memory.is_some_and(|other| other <= number) {
+                    return Ok(in_memory);
+                }
+                if !self.hot.contains_key(&number) {
+                    return Ok(Some(number));
+                }
+                mask &= mask - 1;
+            }
+            at = first + i64::from(REGION_CONTAINERS);
+        }
+        Ok(in_memory)
+    }
+
+    /// Number of the last container up to `to` that has a set tick.
+    pub(crate) fn previous_container(&self, to: i64) -> Result<Option<i64>> {
+        let mut in_memory = self.hot.range(..=to).rev().filter(|(_, hot)| hot.count() > 0);
+        let in_memory = in_memory.next().map(|(&number, _)| number);
+        let mut at = to;
+        while let Some(stored) = self.index.previous(region_of_container(at)) {
+            let first = stored.number() * i64::from(REGION_CONTAINERS);
+            let last = first + i64::from(REGION_CONTAINERS) - 1;
+            if in_memory.is_some_and(|number| number >= last.min(at)) {
+                break;
+            }
+            let skip = last.saturating_sub(at).clamp(0, 63) as u32;
+            let mut mask = stored.with(&self.cache, |region| region.mask())? & (u64::MAX >> skip);
+            while mask != 0 {
+                let bit = 63 - mask.leading_zeros();
+                let number = first + i64::from(bit);
+                if in_memory.is_some_and(|other| other >= number) {
+                    return Ok(in_memory);
+                }
+                if !self.hot.contains_key(&number) {
+                    return Ok(Some(number));
+                }
+                mask &= !(1 << bit);
+            }
+            at = first - 1;
+        }
+        Ok(in_memory)
+    }
+
+    /// Writes the words of container `number`; returns how many ticks are set.
+    pub(crate) fn fill(&self, number: i64, words: &mut Words) -> Result<u32> {
+        if let Some(hot) = self.hot.get(&number) {
+            hot.fill(words);
+            return Ok(hot.count());
+        }
+        let Some(stored) = self.index.stored(region_of_container(number)) else {
+            words.fill(0);
+            return Ok(0);
+        };
+        let inside = number.rem_euclid(i64::from(REGION_CONTAINERS)) as u32;
+        stored.with(&self.cache, |region| match region.container(inside) {
+            Some((container, _)) => {
+                container.fill(words);
+                container.count()
+            }
+            None => {
+                words.fill(0);
+                0
+            }
+        })
+    }
+
+    /// The regions that have changes which no block holds yet.
+    pub(crate) fn dirty_regions(&self) -> BTreeSet<i64> {
+        let dirty = self.hot.iter().filter(|(_, hot)| hot.dirty);
+        dirty.map(|(&number, _)| region_of_container(number)).collect()
+    }
+
+    /// Writes region `number` as it is now.
+    pub(crate) fn write_region(
+        &self,
+        number: i64,
+        writer: &mut SegmentWriter,
+    ) -> Result<Option<IndexEntry>> {
+        let Some(stream) = &self.stream else { return Ok(None) };
+        let (mut times, mut values) = (Vec::new(), Vec::new());
+        let mut words = Box::new([0; CONTAINER_WORDS]);
+        let first = number * i64::from(REGION_CONTAINERS);
+        for container in first..first + i64::from(REGION_CONTAINERS) {
+            if self.fill(container, &mut words)? == 0 {
+                continue;
+            }
+            for (index, &word) in words.iter().enumerate().filter(|(_, word)| **word != 0) {
+                times.extend_from_slice(&(start_of(container) + 64 * index as i64).to_le_bytes());
+                values.extend_from_slice(&word.to_le_bytes());
+            }
+        }
+        if times.is_empty() {
+            times.extend_from_slice(&start_of(first).to_le_bytes());
+            values.extend_from_slice(&0_u64.to_le_bytes());
+        }
+        let entry = writer.block(&BlockParts {
+            stream: stream.id,
+            layout: &stream.layout,
+            compression: stream.schema.compression(),
+            first_sequence: stream.logged.load(Ordering::Acquire),
+            records: times.len() / 8,
+            lanes: &[&times, &values],
+        })?;
+        stream.logged.fetch_max(entry.end_sequence(), Ordering::AcqRel);
+        Ok(Some(entry))
+    }
+
+    /// Forgets the containers in memory of these regions that are as they were in `written`, of
+    /// which blocks were made.
+    pub(crate) fn cool(&mut self, written: &Self, regions: &BTreeSet<i64>) {
+        let hot_bytes = &mut self.hot_bytes;
+        self.hot.retain(|number, hot| {
+            if !regions.contains(&region_of_container(*number)) {
+                return true;
+            }
+            match written.hot.get(number) {
+                Some(then) if Arc::ptr_eq(then, hot) => {
+                    *hot_bytes = hot_bytes.saturating_sub(hot.memory_bytes());
+                    return false;
+                }
+                Some(then) => Arc::make_mut(hot).on_disk = then.count(),
+                None => {}
+            }
+            true
+        });
+    }
+}
+
+/// Words that no region holds.
+enum Piece<'a> {
+    Block(&'a Arc<SegmentFile>, &'a IndexEntry),
+    Frames(&'a TailPart),
+}
+
+impl Piece<'_> {
+    fn words(&self, stream: &StreamState) -> Result<Vec<(i64, u64)>> {
+        let pairs = |times: &[u8], words: &[u8]| {
+            let times = times.as_chunks::<8>().0.iter().map(|ts| i64::from_le_bytes(*ts));
+            let words = words.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word));
+            // A word begins at a multiple of 64: what does not is somebody else's.
+            times.map(|ts| ts & !63).zip(words).collect()
+        };
+        match self {
+            Self::Frames(part) => Ok(pairs(part.lane(0), part.lane(1))),
+            Self::Block(segment, entry) => {
+                let header = segment.block_entry(entry)?;
+                let page = segment.decode_block(&header, &stream.layout)?;
+                let mut ranges = stream.layout.ranges(entry.records.get() as usize);
+                let mut lane =
+                    || ranges.next().and_then(|range| page.get(range)).unwrap_or_default();
+                let times = lane();
+                Ok(pairs(times, lane()))
+            }
+        }
+    }
+}
+
+/// Appends a section of a frame with these words of `stream`; returns the sequence behind them.
+pub(crate) fn section(out: &mut Vec<u8>, stream: &StreamState, words: &[(i64, u64)]) -> u64 {
+    let first = stream.logged.load(Ordering::Acquire);
+    frame::encode_head(stream.id, first, words.len() as u32, out);
+    words.iter().for_each(|(tick, _)| out.extend_from_slice(&tick.to_le_bytes()));
+    words.iter().for_each(|(_, word)| out.extend_from_slice(&word.to_le_bytes()));
+    first.saturating_add(words.len() as u64)
+}
+
+impl Bitmap for Plane {
+    #[inline]
+    fn rank(&self, tick: i64) -> Result<u64> {
+        Self::rank(self, tick)
+    }
+
+    fn next_container(&self, from: i64) -> Result<Option<i64>> {
+        Self::next_container(self, from)
+    }
+
+    fn previous_container(&self, to: i64) -> Result<Option<i64>> {
+        Self::previous_container(self, to)
+    }
+
+    fn container(&self, number: i64, words: &mut Words) -> Result<Fill> {
+        if let Some(hot) = self.hot.get(&number) {
+            return Ok(fill_of(hot.count(), || hot.fill(words)));
+        }
+        let Some(stored) = self.index.stored(region_of_container(number)) else {
+            return Ok(Fill::Empty);
+        };
+        let inside = number.rem_euclid(i64::from(REGION_CONTAINERS)) as u32;
+        stored.with(&self.cache, |region| match region.container(inside) {
+            Some((container, _)) => fill_of(container.count(), || container.fill(words)),
+            None => Fill::Empty,
+        })
+    }
+
+    fn offsets(&self, number: i64, offsets: &mut Vec<u16>) -> Result<bool> {
+        if self.hot.contains_key(&number) {
+            return Ok(false);
+        }
+        let Some(stored) = self.index.stored(region_of_container(number)) else {
+            return Ok(false);
+        };
+        let inside = number.rem_euclid(i64::from(REGION_CONTAINERS)) as u32;
+        stored.with(&self.cache, |region| match region.container(inside) {
+            Some((Container::Sparse(ticks), _)) => {
+                offsets.clear();
+                offsets.extend(ticks.iter().map(|tick| u16::from_le_bytes(*tick)));
+                true
+            }
+            _ => false,
+        })
+    }
+}
+
+fn fill_of(count: u32, fill: impl FnOnce()) -> Fill {
+    match count {
+        0 => Fill::Empty,
+        CONTAINER_TICKS => Fill::Full,
+        _ => {
+            fill();
+            Fill::Mixed
+        }
+    }
+}
+
+impl Bitmaps for Planes {
+    type Bitmap = Plane;
+
+    fn class(&self, class: u16) -> Option<&Plane> {
+        self.classes.get(&class).map(|plane| &**plane)
+    }
+
+    fn observed(&self) -> &Plane {
+        &self.observed
+    }
+
+    fn named(&self, name: &str) -> Option<u16> {
+        self.names.get(name).copied()
+    }
+}

@@ -1,0 +1,395 @@
+//! A presence track as the engine holds it.
+//!
+//! # Invariants
+//! - Locks are taken in this order: the log's, the planes', a stripe's. None is held while a block
+//!   is written.
+//! - A change is in the planes before it is unlogged, and unlogged until a frame or block has it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use presence_format::PlaneKind;
+use presence_format::plane::{CONTAINER_WORDS, region_of};
+
+use super::grid::Grid;
+use super::hot::Words;
+use super::pending::{OBSERVED, Pending, PlaneKey, Updates};
+use super::plane::{Plane, start_of};
+use super::rate::Rate;
+use crate::error::{Affected, Error, Result};
+use crate::shim::atomic::{AtomicU64, Ordering};
+use crate::shim::{Arc, Mutex, MutexGuard, lock};
+use crate::store::stream_state::StreamState;
+
+/// Words that wait for a frame, before their regions are written as blocks instead.
+const UNLOGGED_MAX: usize = 1 << 16;
+/// More words of one region than this are less as a block.
+const UNLOGGED_REGION_MAX: usize = 1 << 13;
+
+/// The planes of a track.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Planes {
+    pub(crate) observed: Arc<Plane>,
+    pub(crate) classes: BTreeMap<u16, Arc<Plane>>,
+    pub(crate) names: BTreeMap<String, u16>,
+}
+
+impl Planes {
+    pub(crate) fn get(&self, key: PlaneKey) -> Option<&Arc<Plane>> {
+        match u16::try_from(key) {
+            Ok(class) => self.classes.get(&class),
+            Err(_) => Some(&self.observed),
+        }
+    }
+
+    fn get_mut(&mut self, key: PlaneKey) -> Option<&mut Plane> {
+        let plane = match u16::try_from(key) {
+            Ok(class) => self.classes.get_mut(&class)?,
+            Err(_) => &mut self.observed,
+        };
+        Some(Arc::make_mut(plane))
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (PlaneKey, &Arc<Plane>)> {
+        let classes = self.classes.iter().map(|(&class, plane)| (u32::from(class), plane));
+        classes.chain([(OBSERVED, &self.observed)])
+    }
+}
+
+/// A presence track.
+#[derive(Debug)]
+pub(crate) struct TrackState {
+    pub(crate) name: String,
+    /// Ticks a second, in lowest terms.
+    pub(crate) rate: (u32, u32),
+    pub(crate) epoch_us: i64,
+    /// Bit `class`: the class has a plane.
+    known: Box<[AtomicU64]>,
+    pending: Pending,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    planes: Arc<Planes>,
+    /// Words that changed since the last frame.
+    unlogged: Vec<(PlaneKey, i64)>,
+    /// Regions of which so much changed that a block is less.
+    unlogged_regions: BTreeSet<(PlaneKey, i64)>,
+    generation: u64,
+    /// Why nothing can be asked: a plane could not be read, or parts of it are missing.
+    fault: Option<Error>,
+    gap: Option<Error>,
+}
+
+/// What is to be logged of a track.
+#[derive(Debug, Default)]
+pub(crate) struct Unlogged {
+    /// Words, by plane, ascending.
+    pub(crate) words: BTreeMap<PlaneKey, Vec<(i64, u64)>>,
+    /// Regions to be written as blocks.
+    pub(crate) regions: BTreeMap<PlaneKey, BTreeSet<i64>>,
+    /// The planes as they were when this was taken.
+    pub(crate) planes: Arc<Planes>,
+}
+
+impl TrackState {
+    /// A track without planes.
+    pub(crate) fn new(name: &str, rate: (u32, u32), epoch_us: i64) -> Self {
+        Self {
+            name: name.to_owned(),
+            rate,
+            epoch_us,
+            known: (0..1024).map(|_| AtomicU64::new(0)).collect(),
+            pending: Pending::new(),
+            inner: Mutex::default(),
+        }
+    }
+
+    /// Adds a plane, or puts it in the place of what it was.
+    pub(crate) fn put_plane(&self, kind: &PlaneKind, plane: Result<Plane>) {
+        let mut inner = lock(&self.inner);
+        let plane = match plane {
+            Ok(plane) => plane,
+            Err(error) => {
+                inner.fault.get_or_insert(error);
+                return;
+            }
+        };
+        if let Some(stream) = &plane.stream
+            && let Some(gap) = stream.view.load().gaps.first()
+        {
+            inner.gap.get_or_insert_with(|| {
+                Error::Gap(Box::new(Affected {
+                    stream: self.name.clone(),
+                    after_ts: None,
+                    before_ts: None,
+                    records: gap.to_sequence.saturating_sub(gap.from_sequence),
+                }))
+            });
+        }
+        let planes = Arc::make_mut(&mut inner.planes);
+        let PlaneKind::Class { id, name } = kind else {
+            planes.observed = Arc::new(plane);
+            return;
+        };
+        planes.classes.insert(*id, Arc::new(plane));
+        if !name.is_empty() {
+            planes.names.insert(name.clone(), *id);
+        }
+        if let Some(word) = self.known.get(usize::from(*id) / 64) {
+            word.fetch_or(1 << (id % 64), Ordering::Release);
+        }
+    }
+
+    /// Forgets faults found before: the planes are read anew.
+    pub(crate) fn forget_faults(&self) {
+        let mut inner = lock(&self.inner);
+        inner.fault = None;
+        inner.gap = None;
+    }
+
+    /// Whether `class` has a plane.
+    #[inline]
+    pub(crate) fn knows(&self, class: u16) -> bool {
+        let word = self.known.get(usize::from(class) / 64);
+        word.is_some_and(|word| word.load(Ordering::Acquire) >> (class % 64) & 1 == 1)
+    }
+
+    /// The class called `name`.
+    pub(crate) fn named(&self, name: &str) -> Option<u16> {
+        lock(&self.inner).planes.names.get(name).copied()
+    }
+
+    /// The classes, ascending, each with its name where it has one.
+    pub(crate) fn classes(&self) -> Vec<(u16, Option<String>)> {
+        let inner = lock(&self.inner);
+        let named = inner.planes.names.iter().map(|(name, id)| (*id, name.clone()));
+        let mut names: BTreeMap<u16, String> = named.collect();
+        inner.planes.classes.keys().map(|&id| (id, names.remove(&id))).collect()
+    }
+
+    /// A class that has no plane and no name yet.
+    pub(crate) fn free_class(&self) -> Option<u16> {
+        let inner = lock(&self.inner);
+        (0..=u16::MAX).find(|id| !inner.planes.classes.contains_key(id))
+    }
+
+    /// The streams that the planes are.
+    pub(crate) fn streams(&self) -> Vec<Arc<StreamState>> {
+        let inner = lock(&self.inner);
+        inner.planes.iter().filter_map(|(_, plane)| plane.stream.clone()).collect()
+    }
+
+    /// Lets `add` set ticks of planes that there are; all of them show at once. Tells whether
+    /// memory may have grown.
+    #[inline]
+    pub(crate) fn update(&self, generation: u64, add: impl FnOnce(&mut Updates)) -> Result<bool> {
+        if self.pending.add(add) { self.settle(generation).map(|_| true) } else { Ok(false) }
+    }
+
+    /// Sets what is set in `other`, a container at a time; `relieve` is called between them.
+    pub(crate) fn merge(
+        &self,
+        generation: u64,
+        key: PlaneKey,
+        other: &Plane,
+        relieve: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<()> {
+        let mut words = Box::new([0; CONTAINER_WORDS]);
+        let mut from = i64::MIN;
+        while let Some(number) = other.next_container(from)? {
+            other.fill(number, &mut words)?;
+            self.settle(generation)?.merge(key, number, &words)?;
+            from = number + 1;
+            relieve()?;
+        }
+        Ok(())
+    }
+
+    /// Adds a plane to a track in memory.
+    pub(crate) fn add_in_memory(&self, kind: &PlaneKind) -> Result<()> {
+        if let PlaneKind::Class { id, .. } = kind
+            && self.knows(*id)
+        {
+            return Err(Error::StreamExists { name: format!("{}:{id}", self.name) });
+        }
+        self.put_plane(kind, Ok(Plane::default()));
+        Ok(())
+    }
+
+    /// Its grid.
+    pub(crate) fn grid(&self) -> Result<Grid> {
+        Ok(Grid::new(Rate::new(self.rate.0, self.rate.1)?, self.epoch_us))
+    }
+
+    /// Sets or clears the ticks `from..to` of these planes.
+    pub(crate) fn change_range(
+        &self,
+        generation: u64,
+        keys: &[PlaneKey],
+        ticks: (i64, i64),
+        set: bool,
+    ) -> Result<()> {
+        let mut inner = self.settle(generation)?;
+        let inner = &mut *inner;
+        for &key in keys {
+            let Some(plane) = Arc::make_mut(&mut inner.planes).get_mut(key) else { continue };
+            let is_logged = plane.stream.is_some();
+            let (unlogged, regions) = (&mut inner.unlogged, &mut inner.unlogged_regions);
+            plane.change_range(ticks, set, |container, from, to| {
+                let start = start_of(container);
+                if !is_logged {
+                } else if to - from > CONTAINER_WORDS as u32 * 8 {
+                    regions.insert((key, region_of(start)));
+                } else {
+                    let words = (from / 64)..=(to - 1) / 64;
+                    unlogged.extend(words.map(|word| (key, start + i64::from(word) * 64)));
+                }
+            })?;
+        }
+        inner.bound_unlogged();
+        Ok(())
+    }
+
+    /// Everything set before, in its planes.
+    fn settle(&self, generation: u64) -> Result<MutexGuard<'_, Inner>> {
+        let mut inner = lock(&self.inner);
+        if inner.generation != generation {
+            inner.generation = generation;
+            inner.reindex();
+        }
+        if !self.pending.is_empty() {
+            inner.apply(self.pending.drain())?;
+        }
+        Ok(inner)
+    }
+
+    /// The planes as they are now, with everything set before.
+    ///
+    /// # Errors
+    /// [`Error::Gap`] where parts are missing, unless they are passed over; the fault that keeps a
+    /// plane from being read.
+    pub(crate) fn snapshot(&self, generation: u64, skip_gaps: bool) -> Result<Arc<Planes>> {
+        let inner = self.settle(generation)?;
+        if let Some(fault) = &inner.fault {
+            return Err(fault.clone());
+        }
+        match &inner.gap {
+            Some(gap) if !skip_gaps => Err(gap.clone()),
+            _ => Ok(Arc::clone(&inner.planes)),
+        }
+    }
+
+    /// Bytes of memory the planes take, about.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let inner = lock(&self.inner);
+        inner.planes.iter().map(|(_, plane)| plane.hot_bytes()).sum()
+    }
+
+    /// What changed since this was last asked, to be logged.
+    pub(crate) fn take_unlogged(&self, generation: u64) -> Result<Unlogged> {
+        let mut inner = self.settle(generation)?;
+        let mut unlogged = std::mem::take(&mut inner.unlogged);
+        unlogged.sort_unstable();
+        unlogged.dedup();
+        let mut taken = Unlogged { planes: Arc::clone(&inner.planes), ..Unlogged::default() };
+        for (key, region) in std::mem::take(&mut inner.unlogged_regions) {
+            taken.regions.entry(key).or_default().insert(region);
+        }
+        for of_region in unlogged.chunk_by(|a, b| a.0 == b.0 && region_of(a.1) == region_of(b.1)) {
+            let Some(&(key, tick)) = of_region.first() else { continue };
+            let region = region_of(tick);
+            let is_whole = taken.regions.get(&key).is_some_and(|of| of.contains(&region));
+            if is_whole {
+            } else if of_region.len() > UNLOGGED_REGION_MAX {
+                taken.regions.entry(key).or_default().insert(region);
+            } else if let Some(plane) = inner.planes.get(key) {
+                let word = |&(_, tick): &(PlaneKey, i64)| Some((tick, plane.hot_word(tick)?));
+                let words = taken.words.entry(key).or_default();
+                words.extend(of_region.iter().filter_map(word));
+            }
+        }
+        Ok(taken)
+    }
+
+    /// Every region with changes that no block holds, as the planes are now.
+    pub(crate) fn dirty(&self, generation: u64) -> Result<Unlogged> {
+        let mut inner = self.settle(generation)?;
+        inner.unlogged.clear();
+        inner.unlogged_regions.clear();
+        let regions = inner.planes.iter().map(|(key, plane)| (key, plane.dirty_regions()));
+        let regions = regions.filter(|(_, regions)| !regions.is_empty()).collect();
+        Ok(Unlogged { regions, planes: Arc::clone(&inner.planes), ..Unlogged::default() })
+    }
+
+    /// Blocks of these regions were written and are in the views: memory gives up what they hold.
+    pub(crate) fn cool(&self, written: &Planes, regions: &BTreeMap<PlaneKey, BTreeSet<i64>>) {
+        let mut inner = lock(&self.inner);
+        let planes = Arc::make_mut(&mut inner.planes);
+        for (key, regions) in regions {
+            if let (Some(plane), Some(written)) = (planes.get_mut(*key), written.get(*key)) {
+                plane.reindex();
+                plane.cool(written, regions);
+            }
+        }
+    }
+}
+
+impl Inner {
+    /// Looks at the views again.
+    fn reindex(&mut self) {
+        let planes = Arc::make_mut(&mut self.planes);
+        for plane in planes.classes.values_mut().chain([&mut planes.observed]) {
+            if plane.is_stale() {
+                Arc::make_mut(plane).reindex();
+            }
+        }
+    }
+
+    /// Sets what `words` say of container `number`.
+    fn merge(&mut self, key: PlaneKey, number: i64, words: &Words) -> Result<()> {
+        let Some(plane) = Arc::make_mut(&mut self.planes).get_mut(key) else { return Ok(()) };
+        let mut changed = false;
+        for (index, &word) in words.iter().enumerate().filter(|(_, word)| **word != 0) {
+            changed |= plane.set(start_of(number) + 64 * index as i64, word)?;
+        }
+        if changed && plane.stream.is_some() {
+            self.unlogged_regions.insert((key, region_of(start_of(number))));
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, updates: Vec<super::pending::Update>) -> Result<()> {
+        let mut failed = Ok(());
+        let planes = Arc::make_mut(&mut self.planes);
+        for of_plane in updates.chunk_by(|a, b| a.plane == b.plane) {
+            let Some(key) = of_plane.first().map(|update| update.plane) else { continue };
+            let Some(plane) = planes.get_mut(key) else { continue };
+            let is_logged = plane.stream.is_some();
+            for of_word in of_plane.chunk_by(|a, b| a.tick == b.tick) {
+                let Some(tick) = of_word.first().map(|update| update.tick) else { continue };
+                let bits = of_word.iter().fold(0, |bits, update| bits | update.bits);
+                match plane.set(tick, bits) {
+                    Ok(true) if is_logged => self.unlogged.push((key, tick)),
+                    Ok(_) => {}
+                    Err(error) => failed = Err(error),
+                }
+            }
+        }
+        self.bound_unlogged();
+        failed
+    }
+
+    /// Keeps what waits to be logged small, however much is set before the next flush.
+    fn bound_unlogged(&mut self) {
+        if self.unlogged.len() <= UNLOGGED_MAX {
+            return;
+        }
+        self.unlogged.sort_unstable();
+        self.unlogged.dedup();
+        if self.unlogged.len() > UNLOGGED_MAX / 2 {
+            let words = self.unlogged.drain(..);
+            self.unlogged_regions.extend(words.map(|(key, tick)| (key, region_of(tick))));
+        }
+    }
+}
