@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use presence_bench::report::Report;
 use presence_bench::setup::Setup;
-use presence_bench::{Result, append, at, durable, joints, memory, opening, window};
+use presence_bench::{Result, append, at, durable, joints, memory, opening, tracks, window};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
 #[global_allocator]
@@ -26,6 +26,7 @@ const WORKLOADS: &[(&str, Workload)] = &[
     ("window", window::run),
     ("open", opening::run),
     ("memory", memory::run),
+    ("tracks", tracks::run),
 ];
 
 fn allocations() -> usize {

@@ -19,6 +19,7 @@ pub mod memory;
 pub mod opening;
 pub mod report;
 pub mod setup;
+pub mod tracks;
 pub mod window;
 
 /// What a benchmark fails with.

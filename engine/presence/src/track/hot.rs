@@ -156,6 +156,33 @@ impl Hot {
         true
     }
 
+    /// Sets the ticks `from..to`, below 65,536. Tells `changed` of each word with a new one.
+    pub(crate) fn set_run(&mut self, from: u32, to: u32, mut changed: impl FnMut(usize)) {
+        if from >= to || matches!(self.ticks, Ticks::Full) {
+            return;
+        }
+        let (first, last) = ((from / 64) as usize, ((to - 1) / 64) as usize);
+        let mut added = 0;
+        self.with_words(|words| {
+            let touched = words.get_mut(first..=last).unwrap_or_default();
+            for (index, word) in (first..).zip(touched) {
+                let start = 64 * index as u32;
+                let bits = bits_between(from.saturating_sub(start), to - start);
+                let new = bits & !*word;
+                if new != 0 {
+                    added += new.count_ones();
+                    *word |= new;
+                    changed(index);
+                }
+            }
+        });
+        self.count += added;
+        self.dirty |= added > 0;
+        if self.count == CONTAINER_TICKS {
+            self.ticks = Ticks::Full;
+        }
+    }
+
     /// Makes word `index` what `word` says. Returns whether it was something else.
     pub(crate) fn replace(&mut self, index: usize, word: u64) -> bool {
         let added = self.set(index, word);

@@ -28,6 +28,25 @@ pub(crate) struct Update {
     pub(crate) bits: u64,
 }
 
+/// A run of ticks of a plane, within one container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Run {
+    pub(crate) plane: PlaneKey,
+    /// The first tick.
+    pub(crate) from: i64,
+    /// Behind the last tick.
+    pub(crate) to: i64,
+}
+
+/// What was set: words and runs, each sorted by plane and tick.
+#[derive(Debug, Default)]
+pub(crate) struct Drained {
+    /// Of one word there may be several.
+    pub(crate) words: Vec<Update>,
+    /// They may overlap.
+    pub(crate) runs: Vec<Run>,
+}
+
 #[cfg(not(loom))]
 const STRIPES: usize = 16;
 #[cfg(loom)]
@@ -57,12 +76,13 @@ struct Stripe(Mutex<Updates>);
 pub(crate) struct Updates {
     open: [Update; OPEN + 1],
     list: Vec<Update>,
+    runs: Vec<Run>,
 }
 
 impl Default for Updates {
     fn default() -> Self {
         let none = Update { plane: 0, tick: 0, bits: 0 };
-        Self { open: [none; OPEN + 1], list: Vec::new() }
+        Self { open: [none; OPEN + 1], list: Vec::new(), runs: Vec::new() }
     }
 }
 
@@ -83,11 +103,22 @@ impl Updates {
         *open = Update { plane, tick: start, bits: bit };
     }
 
-    fn take(&mut self, out: &mut Vec<Update>) {
-        out.append(&mut self.list);
+    /// Sets the ticks of `run`.
+    #[inline]
+    pub(crate) fn set_run(&mut self, run: Run) {
+        self.runs.push(run);
+    }
+
+    fn is_full(&self) -> bool {
+        self.list.len() + self.runs.len() >= LIST_MAX
+    }
+
+    fn take(&mut self, out: &mut Drained) {
+        out.words.append(&mut self.list);
+        out.runs.append(&mut self.runs);
         for open in &mut self.open {
             if open.bits != 0 {
-                out.push(*open);
+                out.words.push(*open);
                 open.bits = 0;
             }
         }
@@ -133,7 +164,7 @@ impl Pending {
         let mut updates = lock(&stripe.0);
         add(&mut updates);
         if planted("flag_after_unlock") {
-            let full = updates.list.len() >= LIST_MAX;
+            let full = updates.is_full();
             drop(updates);
             self.filled.fetch_or(1 << at, Ordering::Release);
             return full;
@@ -141,7 +172,7 @@ impl Pending {
         if self.filled.load(Ordering::Relaxed) & 1 << at == 0 {
             self.filled.fetch_or(1 << at, Ordering::Release);
         }
-        updates.list.len() >= LIST_MAX
+        updates.is_full()
     }
 
     /// Whether there is anything to drain.
@@ -150,19 +181,20 @@ impl Pending {
         self.filled.load(Ordering::Acquire) == 0
     }
 
-    /// Takes everything that was set, sorted by plane and tick; of one word there may be several.
-    /// The caller holds the lock of the planes, and puts it there before giving that up.
-    pub(crate) fn drain(&self) -> Vec<Update> {
-        let mut updates = Vec::new();
+    /// Takes everything that was set. The caller holds the lock of the planes, and
+    /// puts it there before giving that up.
+    pub(crate) fn drain(&self) -> Drained {
+        let mut drained = Drained::default();
         let filled = self.filled.load(Ordering::Acquire);
         let of_filled = self.stripes.iter().enumerate().filter(|(at, _)| filled & 1 << at != 0);
         // All are held before the first is emptied: who set a tick because of another's finds both.
         let held: Vec<_> = of_filled.map(|(at, stripe)| (at, lock(&stripe.0))).collect();
         for (at, mut stripe) in held {
             self.filled.fetch_and(!(1 << at), Ordering::AcqRel);
-            stripe.take(&mut updates);
+            stripe.take(&mut drained);
         }
-        updates.sort_unstable();
-        updates
+        drained.words.sort_unstable();
+        drained.runs.sort_unstable();
+        drained
     }
 }

@@ -14,6 +14,7 @@ use presence_format::plane::{
 
 use super::hot::{Hot, Words};
 use super::index::{PlaneIndex, is_words_only};
+use super::pending::Run;
 use super::source::{Bitmap, Bitmaps, Fill};
 use super::state::Planes;
 use crate::error::Result;
@@ -140,10 +141,37 @@ impl Plane {
         })
     }
 
-    /// Sets the ticks of `bits` in the word that begins at `tick`. Returns whether any is new.
-    pub(crate) fn set(&mut self, tick: i64, bits: u64) -> Result<bool> {
-        let (number, inside) = place_of(tick);
-        self.change(number, |hot| hot.set((inside / 64) as usize, bits))
+    /// Sets ticks of container `number`: of each word its index and the ticks. Tells `changed` of
+    /// each word with a new one.
+    pub(crate) fn set_words(
+        &mut self,
+        number: i64,
+        words: impl Iterator<Item = (usize, u64)>,
+        mut changed: impl FnMut(usize),
+    ) -> Result<()> {
+        self.change(number, |hot| {
+            for (index, bits) in words {
+                if hot.set(index, bits) {
+                    changed(index);
+                }
+            }
+        })
+    }
+
+    /// Sets runs of ticks of container `number`. Tells `changed` of each word with a new one.
+    pub(crate) fn set_runs(
+        &mut self,
+        number: i64,
+        runs: &[Run],
+        mut changed: impl FnMut(usize),
+    ) -> Result<()> {
+        let start = start_of(number);
+        let inside = |tick: i64| (tick - start).clamp(0, i64::from(CONTAINER_TICKS)) as u32;
+        self.change(number, |hot| {
+            for run in runs {
+                hot.set_run(inside(run.from), inside(run.to), &mut changed);
+            }
+        })
     }
 
     fn replace(&mut self, tick: i64, word: u64) -> Result<bool> {

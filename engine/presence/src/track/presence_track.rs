@@ -17,8 +17,8 @@ use super::bucket::{Bucket, BucketRatio};
 use super::expression::Expression;
 use super::grid::{Edge, Grid};
 use super::interval::{Interval, IntervalOptions};
-use super::pending::{OBSERVED, PlaneKey};
-use super::plane::Plane;
+use super::pending::{OBSERVED, PlaneKey, Run};
+use super::plane::{Plane, place_of};
 use super::question::Questions;
 use super::ratio::{Presence, Ratio};
 use super::registry;
@@ -310,7 +310,22 @@ impl PresenceTrack {
     pub fn set_range(&self, class: u16, range: impl RangeBounds<i64>) -> Result<()> {
         let ticks = self.bounded(&range)?;
         self.ensure(class)?;
-        self.change(&[u32::from(class), OBSERVED], ticks, true)
+        self.set_ticks(&[u32::from(class), OBSERVED], ticks)
+    }
+
+    /// Short runs wait with the ticks set one by one; long ones are set at once.
+    fn set_ticks(&self, planes: &[PlaneKey], ticks: Range<i64>) -> Result<()> {
+        let Range { start: from, end: to } = ticks;
+        if from >= to {
+            return Ok(());
+        }
+        if place_of(from).0 != place_of(to - 1).0 {
+            return self.change(planes, ticks, true);
+        }
+        let full = self.state.update(self.generation(), |updates| {
+            planes.iter().for_each(|&plane| updates.set_run(Run { plane, from, to }));
+        })?;
+        if full { self.relieve() } else { Ok(()) }
     }
 
     /// Observes every tick that shares a moment with `range`: what is not set in it is absent.
@@ -319,7 +334,7 @@ impl PresenceTrack {
     /// As [`PresenceTrack::set_range`].
     pub fn observe_range(&self, range: impl RangeBounds<i64>) -> Result<()> {
         let ticks = self.bounded(&range)?;
-        self.change(&[OBSERVED], ticks, true)
+        self.set_ticks(&[OBSERVED], ticks)
     }
 
     /// Makes the class absent in the tick that holds `t_us`; that it was observed stays.
@@ -440,6 +455,11 @@ impl PresenceTrack {
             return super::roaring::write(&Plane::default(), ticks, out);
         };
         super::roaring::write(plane, ticks, out)
+    }
+
+    /// Bytes of memory that ticks take which no block on disk holds yet, about.
+    pub fn memory_bytes(&self) -> usize {
+        self.state.memory_bytes()
     }
 
     fn planes(&self) -> Result<Arc<Planes>> {

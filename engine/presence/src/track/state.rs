@@ -12,8 +12,8 @@ use presence_format::plane::{CONTAINER_WORDS, region_of};
 
 use super::grid::Grid;
 use super::hot::Words;
-use super::pending::{OBSERVED, Pending, PlaneKey, Updates};
-use super::plane::{Plane, start_of};
+use super::pending::{Drained, OBSERVED, Pending, PlaneKey, Updates};
+use super::plane::{Plane, place_of, start_of};
 use super::rate::Rate;
 use crate::error::{Affected, Error, Result};
 use crate::shim::atomic::{AtomicU64, Ordering};
@@ -259,7 +259,7 @@ impl TrackState {
             inner.reindex();
         }
         if !self.pending.is_empty() {
-            inner.apply(self.pending.drain())?;
+            inner.apply(&self.pending.drain())?;
         }
         Ok(inner)
     }
@@ -349,32 +349,54 @@ impl Inner {
     /// Sets what `words` say of container `number`.
     fn merge(&mut self, key: PlaneKey, number: i64, words: &Words) -> Result<()> {
         let Some(plane) = Arc::make_mut(&mut self.planes).get_mut(key) else { return Ok(()) };
+        let set = words.iter().copied().enumerate().filter(|(_, word)| *word != 0);
         let mut changed = false;
-        for (index, &word) in words.iter().enumerate().filter(|(_, word)| **word != 0) {
-            changed |= plane.set(start_of(number) + 64 * index as i64, word)?;
-        }
+        plane.set_words(number, set, |_| changed = true)?;
         if changed && plane.stream.is_some() {
             self.unlogged_regions.insert((key, region_of(start_of(number))));
         }
         Ok(())
     }
 
-    fn apply(&mut self, updates: Vec<super::pending::Update>) -> Result<()> {
+    /// Puts what was set into the planes; the last failure, where one could not be read.
+    fn apply(&mut self, drained: &Drained) -> Result<()> {
         let mut failed = Ok(());
         let planes = Arc::make_mut(&mut self.planes);
-        for of_plane in updates.chunk_by(|a, b| a.plane == b.plane) {
-            let Some(key) = of_plane.first().map(|update| update.plane) else { continue };
+        let unlogged = &mut self.unlogged;
+        let container = |tick: i64| place_of(tick).0;
+        for updates in drained
+            .words
+            .chunk_by(|a, b| a.plane == b.plane && container(a.tick) == container(b.tick))
+        {
+            let Some((key, tick)) = updates.first().map(|first| (first.plane, first.tick)) else {
+                continue;
+            };
             let Some(plane) = planes.get_mut(key) else { continue };
-            let is_logged = plane.stream.is_some();
-            for of_word in of_plane.chunk_by(|a, b| a.tick == b.tick) {
-                let Some(tick) = of_word.first().map(|update| update.tick) else { continue };
-                let bits = of_word.iter().fold(0, |bits, update| bits | update.bits);
-                match plane.set(tick, bits) {
-                    Ok(true) if is_logged => self.unlogged.push((key, tick)),
-                    Ok(_) => {}
-                    Err(error) => failed = Err(error),
+            let (number, is_logged) = (container(tick), plane.stream.is_some());
+            let words =
+                updates.iter().map(|update| ((place_of(update.tick).1 / 64) as usize, update.bits));
+            let done = plane.set_words(number, words, |index| {
+                if is_logged {
+                    unlogged.push((key, start_of(number) + 64 * index as i64));
                 }
-            }
+            });
+            failed = failed.and(done);
+        }
+        for runs in drained
+            .runs
+            .chunk_by(|a, b| a.plane == b.plane && container(a.from) == container(b.from))
+        {
+            let Some((key, from)) = runs.first().map(|first| (first.plane, first.from)) else {
+                continue;
+            };
+            let Some(plane) = planes.get_mut(key) else { continue };
+            let (number, is_logged) = (container(from), plane.stream.is_some());
+            let done = plane.set_runs(number, runs, |index| {
+                if is_logged {
+                    unlogged.push((key, start_of(number) + 64 * index as i64));
+                }
+            });
+            failed = failed.and(done);
         }
         self.bound_unlogged();
         failed
