@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::kernels::{self, WORDS, Words};
+use super::kernels::{self, BITS, WORDS, Words};
 use super::program::{Program, Scratch};
 use super::source::{Bitmap, Bitmaps, CONTAINER_TICKS, Fill};
 use crate::error::Result;
@@ -101,6 +101,11 @@ impl<L: Bitmaps> Cursor<L> {
     /// How many of `ticks` there are in container `number`.
     pub(crate) fn count_in(&mut self, number: i64, ticks: &Range<i64>) -> Result<u64> {
         let bits = bits_within(ticks, number);
+        if bits == (0..BITS) && self.at.is_none_or(|(at, _)| at != number) {
+            self.at = None;
+            let (words, scratch) = (&mut self.words, &mut self.scratch);
+            return self.program.count_container(&self.lanes, number, words, scratch);
+        }
         Ok(match self.load(number)? {
             Fill::Empty => 0,
             Fill::Full => u64::from(bits.end.saturating_sub(bits.start)),

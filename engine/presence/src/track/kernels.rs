@@ -57,6 +57,16 @@ pub(crate) fn count_and(one: &Words, other: &Words) -> u64 {
     one.iter().zip(other).map(|(&one, &other)| u64::from((one & other).count_ones())).sum()
 }
 
+/// How many bits are set in either.
+pub(crate) fn count_or(one: &Words, other: &Words) -> u64 {
+    one.iter().zip(other).map(|(&one, &other)| u64::from((one | other).count_ones())).sum()
+}
+
+/// How many bits are set in `one` and not in `other`.
+pub(crate) fn count_and_not(one: &Words, other: &Words) -> u64 {
+    one.iter().zip(other).map(|(&one, &other)| u64::from((one & !other).count_ones())).sum()
+}
+
 /// How many of the bits `bits` are set.
 pub(crate) fn count_bits(words: &Words, bits: Range<u32>) -> u64 {
     let bits = bits.start..bits.end.min(BITS);
@@ -135,32 +145,38 @@ pub(crate) fn keep(words: &mut Words, bits: Range<u32>) {
 #[inline(always)]
 pub(crate) fn list_word(word: u64, first: u32, line: &Line, out: &mut [i64; 64]) -> usize {
     if word == u64::MAX {
-        let start = line.scaled(first);
-        for (index, out) in out.iter_mut().enumerate() {
-            *out = line.of(start.wrapping_add(line.one().wrapping_mul(index as u64)));
+        // Four sums side by side, for the vectors that four timestamps are.
+        let four = line.one().wrapping_mul(4);
+        let mut at = [first, first + 1, first + 2, first + 3].map(|tick| line.scaled(tick));
+        for out in out.as_chunks_mut::<4>().0 {
+            *out = at.map(|scaled| line.of(scaled));
+            at = at.map(|scaled| scaled.wrapping_add(four));
         }
         return 64;
     }
-    // Two halves at once: the steps of one do not wait for the steps of the other.
-    let (mut low, mut high) = (word & 0xFFFF_FFFF, word >> 32);
+    // Two halves, whose steps do not wait for each other's, each four bits at a time: how often is
+    // nearly always the same, for words alike.
+    let (low, high) = (word & 0xFFFF_FFFF, word >> 32);
     let (lows, highs) = (low.count_ones() as usize, high.count_ones() as usize);
-    let (start_low, start_high) = (line.scaled(first), line.scaled(first + 32));
-    let start = |from: u64, bits: u64| {
-        line.of(from.wrapping_add(line.one().wrapping_mul(u64::from(bits.trailing_zeros() & 63))))
-    };
-    for index in 0..lows.max(highs) {
-        if let Some(out) = out.get_mut(index & 63) {
-            *out = start(start_low, low);
-        }
-        low &= low.wrapping_sub(1);
-    }
-    for index in 0..highs {
-        if let Some(out) = out.get_mut((lows + index) & 63) {
-            *out = start(start_high, high);
-        }
-        high &= high.wrapping_sub(1);
+    list_half(low, lows, line.scaled(first), line, out);
+    if let Some(out) = out.get_mut(lows..) {
+        list_half(high, highs, line.scaled(first + 32), line, out);
     }
     lows + highs
+}
+
+/// Writes the starts of the `count` set bits of half a word, the first of which would begin at
+/// `start`, and up to three more of anything.
+#[inline(always)]
+fn list_half(half: u64, count: usize, start: u64, line: &Line, out: &mut [i64]) {
+    let mut bits = half;
+    for out in out.chunks_mut(4).take(count.div_ceil(4)) {
+        for out in out {
+            let bit = u64::from(bits.trailing_zeros() & 63);
+            *out = line.of(start.wrapping_add(line.one().wrapping_mul(bit)));
+            bits &= bits.wrapping_sub(1);
+        }
+    }
 }
 
 /// Writes the starts of the set bits of `words` from word `from` on, while 64 more fit, and tells
@@ -188,8 +204,8 @@ pub(crate) fn list_offsets(offsets: &[u16], line: &Line, out: &mut [i64]) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::step::Step;
     use super::*;
-    use crate::track::step::Step;
     use proptest::prelude::*;
 
     /// Words of all densities, with whole and empty ones among them.
@@ -240,9 +256,14 @@ mod tests {
                     prop_assert_eq!(bit(&got, index), scalar(bit(&a, index), bit(&b, index)));
                 }
             }
-            let mut both = a.clone();
-            and(&mut both, &b);
-            prop_assert_eq!(count_and(&a, &b), bits_of(&both).count() as u64);
+            type Count = fn(&Words, &Words) -> u64;
+            let counts: [(Count, Kernel); 3] =
+                [(count_and, and), (count_or, or), (count_and_not, and_not)];
+            for (counted, kernel) in counts {
+                let mut combined = a.clone();
+                kernel(&mut combined, &b);
+                prop_assert_eq!(counted(&a, &b), bits_of(&combined).count() as u64);
+            }
         }
 
         #[test]
