@@ -15,7 +15,7 @@ use super::bucket::{Bucket, BucketRatio};
 use super::expression::{ClassRef, Expression, Node, class};
 use super::grid::{Edge, Grid};
 use super::interval::{Interval, IntervalOptions};
-use super::kernels::Words;
+use super::kernels::{WORDS, Words};
 use super::question::Questions;
 use super::rate::Rate;
 use super::ratio::{Over, Presence, Ratio};
@@ -77,6 +77,15 @@ impl Bitmap for ModelLane {
             words[bit / 64] |= 1 << (bit % 64);
         }
         Ok(Fill::Mixed)
+    }
+
+    fn shown(&self, number: i64, read: &mut dyn FnMut(&Words)) -> Result<bool> {
+        let mut words = [0; WORDS];
+        let mixed = self.offsets_max > 0 && self.container(number, &mut words)? == Fill::Mixed;
+        if mixed {
+            read(&words);
+        }
+        Ok(mixed)
     }
 
     fn offsets(&self, number: i64, offsets: &mut Vec<u16>) -> Result<bool> {
@@ -447,6 +456,11 @@ proptest! {
             prop_assert_eq!(whole.observed, 0);
         }
     }
+
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 1 } else { 24 }))]
 
     #[test]
     fn extremes_never_panic(

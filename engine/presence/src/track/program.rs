@@ -218,6 +218,21 @@ impl Scratch {
 }
 
 impl Program {
+    /// Shows the words of a single lane where they lie, if they do.
+    fn shown<L: Lanes>(
+        &self,
+        lanes: &L,
+        number: i64,
+        read: &mut dyn FnMut(&Words),
+    ) -> Result<bool> {
+        let lane = match self {
+            Self::Class(class) => lanes.class(*class),
+            Self::Observed => Some(lanes.observed()),
+            _ => None,
+        };
+        lane.map_or(Ok(false), |lane| lane.shown(number, read))
+    }
+
     /// Writes the program's ticks in container `number` to `words`.
     pub(crate) fn container<L: Lanes>(
         &self,
@@ -242,6 +257,12 @@ impl Program {
                 let fill = program.container(lanes, number, words, scratch)?;
                 if fill == Fill::Empty {
                     return Ok(fill);
+                }
+                if fill == Fill::Mixed {
+                    let mut read = |other: &Words| kernels::and_not(words, other);
+                    if excluded.shown(lanes, number, &mut read)? {
+                        return Ok(fill);
+                    }
                 }
                 let mut other = scratch.take();
                 let result = match (fill, excluded.container(lanes, number, &mut other, scratch)?) {
@@ -290,6 +311,19 @@ impl Program {
             }
             _ => return Ok(amount(self.container(lanes, number, words, scratch)?, words)),
         };
+        if fill == Fill::Mixed {
+            let mut count = 0;
+            let mut read = |other: &Words| {
+                count = match self {
+                    Self::Without(..) => kernels::count_and_not(words, other),
+                    Self::All(_) => kernels::count_and(words, other),
+                    _ => kernels::count_or(words, other),
+                };
+            };
+            if last.shown(lanes, number, &mut read)? {
+                return Ok(count);
+            }
+        }
         let mut other = scratch.take();
         let last = last.container(lanes, number, &mut other, scratch)?;
         let count = match (self, fill, last) {
@@ -332,6 +366,11 @@ fn fold<L: Lanes>(
     let mut fill = neutral;
     let mut other = scratch.take();
     for program in programs {
+        if fill == Fill::Mixed
+            && program.shown(lanes, number, &mut |other| combine(words, other))?
+        {
+            continue;
+        }
         let target = if fill == neutral { &mut *words } else { &mut other };
         let next = program.container(lanes, number, target, scratch)?;
         if next == neutral {

@@ -36,6 +36,12 @@ pub(crate) trait Bitmap {
     /// Writes the words of a container, or tells that it is empty or full.
     fn container(&self, number: i64, words: &mut Words) -> Result<Fill>;
 
+    /// Shows the words of a container to `read` where they lie, and tells `true`: for a mixed
+    /// container that lies in memory as words. It is combined without being copied, then.
+    fn shown(&self, _number: i64, _read: &mut dyn FnMut(&Words)) -> Result<bool> {
+        Ok(false)
+    }
+
     /// Writes the offsets of a container's set ticks, ascending, over what `offsets` held, and
     /// tells `true`: for a container that is stored so. Listing it costs nothing for the ticks
     /// that are not set, then.
