@@ -104,7 +104,7 @@ impl<L: Bitmaps> Cursor<L> {
         if bits == (0..BITS) && self.at.is_none_or(|(at, _)| at != number) {
             self.at = None;
             let (words, scratch) = (&mut self.words, &mut self.scratch);
-            return self.program.count_container(&self.lanes, number, words, scratch);
+            return self.program.count_container(&self.bitmaps, number, words, scratch);
         }
         Ok(match self.load(number)? {
             Fill::Empty => 0,

@@ -117,6 +117,14 @@ impl Hot {
         }
     }
 
+    /// The words, where it is kept as words.
+    pub(crate) fn as_words(&self) -> Option<&Words> {
+        match &self.ticks {
+            Ticks::Words(words) => Some(words),
+            Ticks::Sparse(_) | Ticks::Full => None,
+        }
+    }
+
     /// Writes all words.
     pub(crate) fn fill(&self, out: &mut Words) {
         self.ticks.fill(out);

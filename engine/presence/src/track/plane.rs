@@ -441,6 +441,12 @@ impl Bitmap for Plane {
         })
     }
 
+    fn shown(&self, number: i64, read: &mut dyn FnMut(&Words)) -> Result<bool> {
+        let words = self.hot.get(&number).and_then(|hot| hot.as_words());
+        words.into_iter().for_each(read);
+        Ok(words.is_some())
+    }
+
     fn offsets(&self, number: i64, offsets: &mut Vec<u16>) -> Result<bool> {
         if self.hot.contains_key(&number) {
             return Ok(false);

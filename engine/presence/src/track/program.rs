@@ -1,11 +1,11 @@
-//! An expression over the lanes that are there, in a form without complements.
+//! An expression over the bitmaps that are there, in a form without complements.
 //!
-//! All lanes lie within the observed one, so a complement is only ever needed within something:
+//! All bitmaps lie within the observed one, so a complement is only ever needed within something:
 //! `a & !b` is `a` without `b`, and `!a | !b` is what was observed without `a & b`. The observed
-//! lane is read only where the whole expression is a complement.
+//! bitmap is read only where the whole expression is a complement.
 //!
 //! # Invariants
-//! - Every tick of a program is in the observed lane.
+//! - Every tick of a program is in the observed bitmap.
 //! - A container that a program skips has no tick of it; one that it does not skip may have none.
 
 use std::ops::Range;
@@ -13,10 +13,10 @@ use std::ops::Range;
 use super::cursor::ranked;
 use super::expression::{self, ClassRef, DEPTH_MAX, Expression};
 use super::kernels::{self, BITS, WORDS, Words};
-use super::source::{Fill, Lane, Lanes};
+use super::source::{Bitmap, Bitmaps, Fill};
 use crate::error::{Error, Result};
 
-/// What an expression asks of the lanes.
+/// What an expression asks of the bitmaps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Program {
     /// No tick: of classes that were never seen.
@@ -40,12 +40,12 @@ struct Signed {
 }
 
 impl Program {
-    /// The program of `expression` over `lanes`.
+    /// The program of `expression` over `bitmaps`.
     ///
     /// # Errors
     /// When a name is no class, or the expression is too deep.
-    pub(crate) fn new(expression: &Expression, lanes: &impl Lanes) -> Result<Self> {
-        let Signed { program, negative } = signed(expression, lanes)?;
+    pub(crate) fn new(expression: &Expression, bitmaps: &impl Bitmaps) -> Result<Self> {
+        let Signed { program, negative } = signed(expression, bitmaps)?;
         Ok(if negative { without(Self::Observed, program) } else { program })
     }
 
@@ -53,11 +53,11 @@ impl Program {
     /// all but a class.
     pub(crate) fn indexed_count(
         &self,
-        lanes: &impl Lanes,
+        bitmaps: &impl Bitmaps,
         ticks: &Range<i64>,
     ) -> Result<Option<u64>> {
-        let observed = || ranked(lanes.observed(), ticks);
-        let class = |class: u16| lanes.class(class).map_or(Ok(0), |lane| ranked(lane, ticks));
+        let observed = || ranked(bitmaps.observed(), ticks);
+        let class = |class: u16| bitmaps.class(class).map_or(Ok(0), |bitmap| ranked(bitmap, ticks));
         Ok(match self {
             Self::Nothing => Some(0),
             Self::Observed => Some(observed()?),
@@ -71,33 +71,37 @@ impl Program {
     }
 
     /// The first container at or after `from` that may have a tick.
-    pub(crate) fn next_container<L: Lanes>(&self, lanes: &L, from: i64) -> Result<Option<i64>> {
-        self.seek(lanes, from, &|lane, at| lane.next_container(at), &Ord::min)
+    pub(crate) fn next_container<L: Bitmaps>(&self, bitmaps: &L, from: i64) -> Result<Option<i64>> {
+        self.seek(bitmaps, from, &|bitmap, at| bitmap.next_container(at), &Ord::min)
     }
 
     /// The last container at or before `to` that may have a tick.
-    pub(crate) fn previous_container<L: Lanes>(&self, lanes: &L, to: i64) -> Result<Option<i64>> {
-        self.seek(lanes, to, &|lane, at| lane.previous_container(at), &Ord::max)
+    pub(crate) fn previous_container<L: Bitmaps>(
+        &self,
+        bitmaps: &L,
+        to: i64,
+    ) -> Result<Option<i64>> {
+        self.seek(bitmaps, to, &|bitmap, at| bitmap.previous_container(at), &Ord::max)
     }
 
     /// The nearest container from `at` on in the direction of `step`; `nearer` tells which of two
     /// is met first.
-    fn seek<L: Lanes>(
+    fn seek<L: Bitmaps>(
         &self,
-        lanes: &L,
+        bitmaps: &L,
         at: i64,
-        step: &impl Fn(&L::Lane, i64) -> Result<Option<i64>>,
+        step: &impl Fn(&L::Bitmap, i64) -> Result<Option<i64>>,
         nearer: &impl Fn(i64, i64) -> i64,
     ) -> Result<Option<i64>> {
         match self {
             Self::Nothing => Ok(None),
-            Self::Observed => step(lanes.observed(), at),
-            Self::Class(class) => lanes.class(*class).map_or(Ok(None), |lane| step(lane, at)),
-            Self::Without(program, _) => program.seek(lanes, at, step, nearer),
+            Self::Observed => step(bitmaps.observed(), at),
+            Self::Class(class) => bitmaps.class(*class).map_or(Ok(None), |bitmap| step(bitmap, at)),
+            Self::Without(program, _) => program.seek(bitmaps, at, step, nearer),
             Self::Any(programs) => {
                 let mut first = None;
                 for program in programs {
-                    let found = program.seek(lanes, at, step, nearer)?;
+                    let found = program.seek(bitmaps, at, step, nearer)?;
                     first = match (first, found) {
                         (Some(first), Some(found)) => Some(nearer(first, found)),
                         (first, found) => first.or(found),
@@ -111,7 +115,7 @@ impl Program {
                 loop {
                     let mut moved = agreed;
                     for program in programs {
-                        match program.seek(lanes, moved, step, nearer)? {
+                        match program.seek(bitmaps, moved, step, nearer)? {
                             Some(found) => moved = found,
                             None => return Ok(None),
                         }
@@ -126,24 +130,24 @@ impl Program {
     }
 }
 
-fn signed(expression: &Expression, lanes: &impl Lanes) -> Result<Signed> {
+fn signed(expression: &Expression, bitmaps: &impl Bitmaps) -> Result<Signed> {
     match &expression.node {
         expression::Node::Class(class) => {
             let id = match class {
                 ClassRef::Id(id) => *id,
-                ClassRef::Name(name) => lanes.named(name).ok_or_else(|| {
+                ClassRef::Name(name) => bitmaps.named(name).ok_or_else(|| {
                     Error::invalid(format!("no class is named {name:?}; numbers need no name"))
                 })?,
             };
-            let program = lanes.class(id).map_or(Program::Nothing, |_| Program::Class(id));
+            let program = bitmaps.class(id).map_or(Program::Nothing, |_| Program::Class(id));
             Ok(Signed { program, negative: false })
         }
         expression::Node::Not(inner) => {
-            let Signed { program, negative } = signed(inner, lanes)?;
+            let Signed { program, negative } = signed(inner, bitmaps)?;
             Ok(Signed { program, negative: !negative })
         }
         expression::Node::And(parts) => {
-            let (positive, negative) = split(parts, lanes)?;
+            let (positive, negative) = split(parts, bitmaps)?;
             let excluded = any(negative);
             Ok(if positive.is_empty() {
                 Signed { program: excluded, negative: true }
@@ -152,7 +156,7 @@ fn signed(expression: &Expression, lanes: &impl Lanes) -> Result<Signed> {
             })
         }
         expression::Node::Or(parts) => {
-            let (positive, negative) = split(parts, lanes)?;
+            let (positive, negative) = split(parts, bitmaps)?;
             Ok(if negative.is_empty() {
                 Signed { program: any(positive), negative: false }
             } else {
@@ -166,10 +170,10 @@ fn signed(expression: &Expression, lanes: &impl Lanes) -> Result<Signed> {
 }
 
 /// The programs of `parts`, and those of which the complement is meant.
-fn split(parts: &[Expression], lanes: &impl Lanes) -> Result<(Vec<Program>, Vec<Program>)> {
+fn split(parts: &[Expression], bitmaps: &impl Bitmaps) -> Result<(Vec<Program>, Vec<Program>)> {
     let (mut positive, mut negative) = (Vec::new(), Vec::new());
     for part in parts {
-        let signed = signed(part, lanes)?;
+        let signed = signed(part, bitmaps)?;
         if signed.negative { &mut negative } else { &mut positive }.push(signed.program);
     }
     Ok((positive, negative))
@@ -218,54 +222,55 @@ impl Scratch {
 }
 
 impl Program {
-    /// Shows the words of a single lane where they lie, if they do.
-    fn shown<L: Lanes>(
+    /// Shows the words of a single bitmap where they lie, if they do.
+    fn shown<L: Bitmaps>(
         &self,
-        lanes: &L,
+        bitmaps: &L,
         number: i64,
         read: &mut dyn FnMut(&Words),
     ) -> Result<bool> {
-        let lane = match self {
-            Self::Class(class) => lanes.class(*class),
-            Self::Observed => Some(lanes.observed()),
+        let bitmap = match self {
+            Self::Class(class) => bitmaps.class(*class),
+            Self::Observed => Some(bitmaps.observed()),
             _ => None,
         };
-        lane.map_or(Ok(false), |lane| lane.shown(number, read))
+        bitmap.map_or(Ok(false), |bitmap| bitmap.shown(number, read))
     }
 
     /// Writes the program's ticks in container `number` to `words`.
-    pub(crate) fn container<L: Lanes>(
+    pub(crate) fn container<L: Bitmaps>(
         &self,
-        lanes: &L,
+        bitmaps: &L,
         number: i64,
         words: &mut Box<Words>,
         scratch: &mut Scratch,
     ) -> Result<Fill> {
         match self {
             Self::Nothing => Ok(Fill::Empty),
-            Self::Observed => lanes.observed().container(number, words),
-            Self::Class(class) => {
-                lanes.class(*class).map_or(Ok(Fill::Empty), |lane| lane.container(number, words))
-            }
+            Self::Observed => bitmaps.observed().container(number, words),
+            Self::Class(class) => bitmaps
+                .class(*class)
+                .map_or(Ok(Fill::Empty), |bitmap| bitmap.container(number, words)),
             Self::All(programs) => {
-                fold(programs, lanes, number, words, scratch, Fill::Full, kernels::and)
+                fold(programs, bitmaps, number, words, scratch, Fill::Full, kernels::and)
             }
             Self::Any(programs) => {
-                fold(programs, lanes, number, words, scratch, Fill::Empty, kernels::or)
+                fold(programs, bitmaps, number, words, scratch, Fill::Empty, kernels::or)
             }
             Self::Without(program, excluded) => {
-                let fill = program.container(lanes, number, words, scratch)?;
+                let fill = program.container(bitmaps, number, words, scratch)?;
                 if fill == Fill::Empty {
                     return Ok(fill);
                 }
                 if fill == Fill::Mixed {
                     let mut read = |other: &Words| kernels::and_not(words, other);
-                    if excluded.shown(lanes, number, &mut read)? {
+                    if excluded.shown(bitmaps, number, &mut read)? {
                         return Ok(fill);
                     }
                 }
                 let mut other = scratch.take();
-                let result = match (fill, excluded.container(lanes, number, &mut other, scratch)?) {
+                let result = match (fill, excluded.container(bitmaps, number, &mut other, scratch)?)
+                {
                     (_, Fill::Full) => Fill::Empty,
                     (fill, Fill::Empty) => fill,
                     (Fill::Full, _) => {
@@ -288,9 +293,9 @@ impl Program {
 impl Program {
     /// How many ticks the program has in container `number`. The last step is counted instead of
     /// written: a pass over the words less.
-    pub(crate) fn count_container<L: Lanes>(
+    pub(crate) fn count_container<L: Bitmaps>(
         &self,
-        lanes: &L,
+        bitmaps: &L,
         number: i64,
         words: &mut Box<Words>,
         scratch: &mut Scratch,
@@ -298,18 +303,18 @@ impl Program {
         let all = u64::from(BITS);
         let (fill, last) = match self {
             Self::Without(program, excluded) => {
-                (program.container(lanes, number, words, scratch)?, &**excluded)
+                (program.container(bitmaps, number, words, scratch)?, &**excluded)
             }
             Self::All(programs) | Self::Any(programs) => {
                 let Some((last, others)) = programs.split_last() else { return Ok(0) };
                 let fill = if matches!(self, Self::All(_)) {
-                    fold(others, lanes, number, words, scratch, Fill::Full, kernels::and)?
+                    fold(others, bitmaps, number, words, scratch, Fill::Full, kernels::and)?
                 } else {
-                    fold(others, lanes, number, words, scratch, Fill::Empty, kernels::or)?
+                    fold(others, bitmaps, number, words, scratch, Fill::Empty, kernels::or)?
                 };
                 (fill, last)
             }
-            _ => return Ok(amount(self.container(lanes, number, words, scratch)?, words)),
+            _ => return Ok(amount(self.container(bitmaps, number, words, scratch)?, words)),
         };
         if fill == Fill::Mixed {
             let mut count = 0;
@@ -320,12 +325,12 @@ impl Program {
                     _ => kernels::count_or(words, other),
                 };
             };
-            if last.shown(lanes, number, &mut read)? {
+            if last.shown(bitmaps, number, &mut read)? {
                 return Ok(count);
             }
         }
         let mut other = scratch.take();
-        let last = last.container(lanes, number, &mut other, scratch)?;
+        let last = last.container(bitmaps, number, &mut other, scratch)?;
         let count = match (self, fill, last) {
             (Self::Without(..), Fill::Empty, _) | (Self::Without(..), _, Fill::Full) => 0,
             (Self::Without(..), Fill::Full, last) => all - amount(last, &other),
@@ -354,9 +359,9 @@ fn amount(fill: Fill, words: &Words) -> u64 {
 
 /// Combines the containers of all `programs` by `combine`. Containers of the fill `neutral` change
 /// nothing; those of the opposite one decide.
-fn fold<L: Lanes>(
+fn fold<L: Bitmaps>(
     programs: &[Program],
-    lanes: &L,
+    bitmaps: &L,
     number: i64,
     words: &mut Box<Words>,
     scratch: &mut Scratch,
@@ -367,12 +372,12 @@ fn fold<L: Lanes>(
     let mut other = scratch.take();
     for program in programs {
         if fill == Fill::Mixed
-            && program.shown(lanes, number, &mut |other| combine(words, other))?
+            && program.shown(bitmaps, number, &mut |other| combine(words, other))?
         {
             continue;
         }
         let target = if fill == neutral { &mut *words } else { &mut other };
-        let next = program.container(lanes, number, target, scratch)?;
+        let next = program.container(bitmaps, number, target, scratch)?;
         if next == neutral {
             continue;
         }
