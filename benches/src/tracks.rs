@@ -282,8 +282,8 @@ fn setting(setup: &Setup, report: &mut Report) -> Result<()> {
                     .map(|thread| {
                         let track = &track;
                         let id = (2 * threads + thread) as u16;
-                        scope.spawn(move || -> Result<(), presence::Error> {
-                            (0..each).try_for_each(|tick| track.set(id, us_of(tick)))
+                        scope.spawn(move || -> Result<()> {
+                            (0..each).try_for_each(|tick| Ok(track.set(id, us_of(tick))?))
                         })
                     })
                     .collect();

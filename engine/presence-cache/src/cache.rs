@@ -67,9 +67,14 @@ where
     where
         V: Send + Sync + 'static,
     {
-        let workers = builder.workers;
+        let wanted = builder.workers;
         let inner = Arc::new(Inner::new(builder));
-        let workers = Mutex::new(worker::start(&inner, workers));
+        let workers = worker::start(&inner, wanted);
+        if workers.is_empty() && wanted > 0 {
+            // None is to be had: nothing may be left to them.
+            inner.close();
+        }
+        let workers = Mutex::new(workers);
         Self { closer: Arc::new(Closer { inner: Arc::clone(&inner), workers }), inner }
     }
 
@@ -199,7 +204,8 @@ where
         }
     }
 
-    /// Waits until the workers have nothing left to do: for tests, and tools that show a state.
+    /// Waits until the workers have nothing left to do: for tests, and tools that show a state. A
+    /// listener or a provider on a worker would wait for itself: not for them.
     pub fn wait_idle(&self) {
         if self.inner.prefetching {
             self.inner.queue.wait_idle();

@@ -189,7 +189,7 @@ impl<K: Key, V: Clone, P: Provider<K, V>> Inner<K, V, P> {
             Ok(_) => self.events.tell(|| Event::CacheLoadComplete(key.clone())),
             Err(error) => {
                 self.counters.load_errors.add(1);
-                self.events.tell(|| Event::CacheLoadError(key.clone(), describe(error)));
+                self.events.tell(|| Event::CacheLoadError(key.clone(), self.describe(error)));
             }
         }
         outcome.map(|(value, _)| value)
@@ -201,7 +201,7 @@ impl<K: Key, V: Clone, P: Provider<K, V>> Inner<K, V, P> {
         let Some(flight) = self.store.prefetch(hash, key) else { return };
         self.counters.started.add(1);
         self.events.tell(|| Event::PrefetchStart(key.clone()));
-        let claimant = || match likelihood < 1.0 && !self.queue.is_planned(key) {
+        let claimant = || match likelihood.is_finite() && !self.queue.is_planned(key) {
             true => Claimant::Stale,
             false => Claimant::Prefetch(likelihood),
         };
@@ -220,7 +220,7 @@ impl<K: Key, V: Clone, P: Provider<K, V>> Inner<K, V, P> {
                 } else if !demanded {
                     self.counters.wasted.add(1);
                 }
-                self.events.tell(|| Event::PrefetchError(key.clone(), describe(error)));
+                self.events.tell(|| Event::PrefetchError(key.clone(), self.describe(error)));
             }
         }
         self.removed(removed);
@@ -259,6 +259,16 @@ impl<K: Key, V: Clone, P: Provider<K, V>> Inner<K, V, P> {
         flight.land(done.0.clone());
         std::mem::forget(landing);
         done
+    }
+
+    /// An error in words.
+    fn describe(&self, error: &LoadError<P::Error>) -> Arc<str> {
+        catch_unwind(AssertUnwindSafe(|| match error {
+            LoadError::Provider(error) => Arc::from(self.provider.describe(error)),
+            LoadError::Panicked(message) => Arc::clone(message),
+            LoadError::Recursive => Arc::from("the load asked for its own key"),
+        }))
+        .unwrap_or_else(|panic| panic_message(&*panic))
     }
 
     /// Counts and tells what left the cache, and drops it.
@@ -314,14 +324,5 @@ impl<K: Key, V: Clone, P: Provider<K, V>> Inner<K, V, P> {
             listener_panics: self.events.panics(),
             load_time: counters.load_time(),
         }
-    }
-}
-
-/// An error in words, where the provider's has none that are known here.
-fn describe<E>(error: &LoadError<E>) -> Arc<str> {
-    match error {
-        LoadError::Provider(_) => Arc::from("the provider's load failed"),
-        LoadError::Panicked(message) => Arc::clone(message),
-        LoadError::Recursive => Arc::from("the load asked for its own key"),
     }
 }

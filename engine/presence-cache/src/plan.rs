@@ -57,18 +57,17 @@ impl<K: Key> Planner<K> {
 }
 
 impl<K: Key, V: Clone, P: Provider<K, V>> Inner<K, V, P> {
-    /// Makes a plan and gives it to the queue, even where the predictor panics.
+    /// Makes a plan and gives it to the queue; where other people's code panics, the last stays.
     pub(crate) fn plan(&self) {
         self.queue.begin_plan();
-        let made = catch_unwind(AssertUnwindSafe(|| self.make_plan()));
-        let likely = match made {
-            Ok(Some(likely)) => likely,
-            Ok(None) => return self.queue.keep_plan(),
-            Err(panic) => {
-                self.queue.keep_plan();
-                return self.worker_panicked(&*panic);
-            }
-        };
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.replan())) {
+            self.queue.keep_plan();
+            self.worker_panicked(&*panic);
+        }
+    }
+
+    fn replan(&self) {
+        let Some(likely) = self.make_plan() else { return self.queue.keep_plan() };
         let missing = self.store.predict(&likely);
         let silence = self.silence.load(Ordering::Relaxed);
         let silence = if likely.is_empty() { silence.saturating_add(1) } else { 0 };

@@ -29,6 +29,11 @@ pub trait Provider<K, V>: Send + Sync + 'static {
     fn bytes(&self, _key: &K, _value: &V) -> u64 {
         (size_of::<K>() + size_of::<V>()) as u64
     }
+
+    /// An error in words, for events.
+    fn describe(&self, _error: &Self::Error) -> String {
+        "the provider's load failed".to_owned()
+    }
 }
 
 impl<K, V, E, F> Provider<K, V> for F

@@ -19,7 +19,7 @@ pub(crate) enum Work<K, D> {
     Demand(D),
     /// A look at what readers did, and a new plan.
     Plan,
-    /// A key to fetch ahead, with its likelihood.
+    /// A key to fetch ahead, with its likelihood: without end where a user said so.
     Prefetch(K, f64),
 }
 
@@ -189,7 +189,7 @@ impl<K: PartialEq + Clone, D> Queue<K, D> {
             return Some(Work::Plan);
         }
         if let Some(key) = state.hints.pop_front() {
-            return Some(Work::Prefetch(key, 1.0));
+            return Some(Work::Prefetch(key, f64::INFINITY));
         }
         state.planned.pop_front().map(|(key, likelihood)| Work::Prefetch(key, likelihood))
     }

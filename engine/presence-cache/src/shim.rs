@@ -65,25 +65,56 @@ pub(crate) fn wait<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>) -> MutexG
     condvar.wait(guard).unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A small number for this thread, the same all its life: threads spread over what is split by it.
+/// A small number for this thread, the same all its life, and no other's while it lives.
 #[cfg(not(loom))]
 #[inline]
 pub(crate) fn thread_number() -> usize {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    numbers::MINE.with(|mine| match mine.get() {
+        numbers::NONE => numbers::take(),
+        number => number,
+    })
+}
 
-    static NEXT: AtomicUsize = AtomicUsize::new(1);
+#[cfg(not(loom))]
+mod numbers {
+    use std::cell::Cell;
+    use std::sync::Mutex;
+
+    /// This thread has no number yet.
+    pub(super) const NONE: usize = usize::MAX;
+
     thread_local! {
-        static NUMBER: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+        pub(super) static MINE: Cell<usize> = const { Cell::new(NONE) };
+        static RETURN: Return = const { Return(Cell::new(NONE)) };
     }
-    // A thread that is ending has no number any more, and is the first.
-    NUMBER
-        .try_with(|number| {
-            if number.get() == 0 {
-                number.set(NEXT.fetch_add(1, Ordering::Relaxed));
+
+    /// Numbers that were given back, and the next one that never was given.
+    static FREE: Mutex<(Vec<usize>, usize)> = Mutex::new((Vec::new(), 0));
+
+    /// Gives the number back when the thread ends.
+    struct Return(Cell<usize>);
+
+    impl Drop for Return {
+        fn drop(&mut self) {
+            MINE.with(|mine| mine.set(NONE));
+            if self.0.get() != NONE {
+                super::lock(&FREE).0.push(self.0.get());
             }
-            number.get()
-        })
-        .unwrap_or(0)
+        }
+    }
+
+    #[cold]
+    pub(super) fn take() -> usize {
+        let mut free = super::lock(&FREE);
+        let number = free.0.pop().unwrap_or(free.1);
+        // A thread that is ending keeps none: it takes another each time, which is nobody's.
+        let keeps = RETURN.try_with(|back| back.0.set(number)).is_ok();
+        free.1 = free.1.max(number.saturating_add(1));
+        if keeps {
+            MINE.with(|mine| mine.set(number));
+        }
+        number
+    }
 }
 
 #[cfg(loom)]

@@ -1,10 +1,10 @@
 //! The steps of each reader: what was asked for lately, in order, for whoever predicts.
 //!
-//! A thread writes its steps into one of a few rings, without a lock; threads share a ring where
-//! there are more of them.
+//! A thread writes its steps into a ring of its own, without a lock; only where there are more
+//! threads than rings do some of them share the last one.
 //!
 //! # Invariants
-//! - A step costs one addition and a few stores, on memory that other threads do not write to.
+//! - A step costs a few plain loads and stores, on memory that no other thread writes to.
 //! - Every step is counted. What it was may be overwritten before it is looked at, which is told as
 //!   a gap; a step that was overwritten while it was read is at worst a wrong hint.
 
@@ -52,14 +52,20 @@ impl Default for Trail {
 pub(crate) struct Trails(Box<[Trail]>);
 
 impl Trails {
-    /// `count` of them, a power of two.
+    /// `count` of them, and one to share.
     pub(crate) fn new(count: usize) -> Self {
-        Self((0..count.next_power_of_two()).map(|_| Trail::default()).collect())
+        Self((0..=count).map(|_| Trail::default()).collect())
+    }
+
+    /// The trail of `reader`. Threads beyond the number of trails share the last one.
+    #[inline]
+    fn trail(&self, reader: usize) -> Option<&Trail> {
+        self.0.get(reader.min(self.last()))
     }
 
     #[inline]
-    fn trail(&self, reader: usize) -> Option<&Trail> {
-        self.0.get(reader & (self.0.len().wrapping_sub(1)))
+    fn last(&self) -> usize {
+        self.0.len().wrapping_sub(1)
     }
 
     /// `reader` asks for what lies at `place` and is, or will be, `entry`. How many steps it has
@@ -67,7 +73,15 @@ impl Trails {
     #[inline]
     pub(crate) fn step(&self, reader: usize, place: Option<Place>, entry: Option<EntryId>) -> u64 {
         let Some(trail) = self.trail(reader) else { return 0 };
-        let number = trail.steps.fetch_add(1, Ordering::Relaxed);
+        let number = match reader < self.last() {
+            // Nobody else writes here: an addition that is not indivisible is much cheaper.
+            true => {
+                let number = trail.steps.load(Ordering::Relaxed);
+                trail.steps.store(number + 1, Ordering::Relaxed);
+                number
+            }
+            false => trail.steps.fetch_add(1, Ordering::Relaxed),
+        };
         trail.current.store(entry.map_or(NOTHING, |id| id.0), Ordering::Relaxed);
         let Some(place) = place else { return number };
         if let Some(step) = trail.ring.get(number as usize % STEPS) {

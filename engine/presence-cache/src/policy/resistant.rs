@@ -1,15 +1,20 @@
 //! A policy that a scan does not wash out: small FIFO, main FIFO and a memory of what went (the
-//! scheme of S3-FIFO, Yang et al. 2023).
+//! scheme of S3-FIFO, Yang et al. 2023), where what comes back has to be better than what it
+//! replaces (the idea of TinyLFU, Einziger et al. 2017): so a loop that does not fit keeps a part.
 //!
 //! # Invariants
 //! - A value comes in on probation; it joins the main queue when it was used again by the time its
-//!   turn comes, or when it comes back soon after it was evicted.
-//! - The main queue loses a value only while probation holds less than a tenth of all bytes.
+//!   turn comes, or when it came back soon after it was evicted and the next in the main queue was
+//!   not used since its last turn.
+//! - The main queue loses a value only to one of those, or while probation is below its share.
 //! - Every entry is in exactly one queue; ids of entries that are gone are dropped when met.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::{EntryId, EvictionPolicy, Resident, Residents};
+
+/// Probation has this part of all bytes at least.
+const PROBATION_SHARE: u64 = 50;
 
 /// Keeps what is used again and again, however much is read once between.
 #[derive(Debug, Default)]
@@ -23,6 +28,8 @@ pub struct ScanResistant {
     /// Hashes of keys evicted on probation, the oldest in front.
     ghosts: VecDeque<u64>,
     ghost_set: HashSet<u64>,
+    /// Those on probation that were remembered when they came.
+    returned: HashSet<EntryId>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +43,12 @@ impl ScanResistant {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Whether probation has its share, so that it is the one to lose values.
+    fn is_probation_full(&self) -> bool {
+        self.probation_bytes
+            > self.probation_bytes.saturating_add(self.main_bytes) / PROBATION_SHARE
     }
 
     fn bytes_of(&mut self, home: Home) -> &mut u64 {
@@ -56,6 +69,7 @@ impl ScanResistant {
     }
 
     fn leave(&mut self, id: EntryId) -> Option<(Home, u64)> {
+        self.returned.remove(&id);
         let (home, bytes) = self.homes.remove(&id)?;
         let total = self.bytes_of(home);
         *total = total.saturating_sub(bytes);
@@ -88,11 +102,35 @@ impl ScanResistant {
                 }
                 continue;
             }
+            if self.returned.contains(&id)
+                && let Some(loser) = self.challenge(id, residents)
+            {
+                return Some(loser);
+            }
             if residents.may_go(id) {
                 self.probation.push_front(id);
                 return Some(id);
             }
             self.probation.push_back(id);
+        }
+        None
+    }
+
+    /// A value that came back takes the place of the next in the main queue, if that one was not
+    /// used since its last turn; if it was, that costs it one use.
+    fn challenge(&mut self, id: EntryId, residents: &dyn Residents) -> Option<EntryId> {
+        while let Some(head) = self.main.pop_front() {
+            let at_home = self.homes.get(&head).is_some_and(|(home, _)| *home == Home::Main);
+            let Some(resident) = residents.get(head).filter(|_| at_home) else { continue };
+            if resident.uses > 0 || !residents.may_go(head) {
+                residents.set_uses(head, resident.uses.saturating_sub(1));
+                self.main.push_back(head);
+                return None;
+            }
+            self.main.push_front(head);
+            let (_, bytes) = self.leave(id)?;
+            self.enter(id, Home::Main, bytes);
+            return Some(head);
         }
         None
     }
@@ -119,10 +157,14 @@ impl ScanResistant {
 
 impl EvictionPolicy for ScanResistant {
     fn inserted(&mut self, entry: &Resident) {
-        let home = match self.ghost_set.contains(&entry.hash) && !entry.unused {
-            true => Home::Main,
-            false => Home::Probation,
-        };
+        let mut home = Home::Probation;
+        if self.ghost_set.contains(&entry.hash) && !entry.unused {
+            if self.is_probation_full() {
+                home = Home::Main;
+            } else {
+                self.returned.insert(entry.id);
+            }
+        }
         self.enter(entry.id, home, entry.bytes);
     }
 
@@ -134,8 +176,7 @@ impl EvictionPolicy for ScanResistant {
     }
 
     fn victim(&mut self, residents: &dyn Residents) -> Option<EntryId> {
-        let tenth = self.probation_bytes.saturating_add(self.main_bytes) / 10;
-        if self.probation_bytes > tenth || self.main_bytes == 0 {
+        if self.is_probation_full() || self.main_bytes == 0 {
             return self.next_on_probation(residents).or_else(|| self.next_in_main(residents));
         }
         self.next_in_main(residents).or_else(|| self.next_on_probation(residents))

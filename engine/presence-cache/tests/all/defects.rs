@@ -274,3 +274,44 @@ fn the_least_likely_goes_and_ties_are_broken_by_the_policy() {
     get(6);
     assert_eq!(held(), [2, 3, 4, 6, 100, 102]);
 }
+
+#[test]
+fn one_worker_loads_one_key_after_another() {
+    let source = Source::default();
+    source.0.gate.shut([1, 2, 3]);
+    let cache = PrefetchCache::builder(source.clone()).workers(3).build();
+    cache.prefetch_hint([1, 2, 3]);
+    for key in [1, 2, 3] {
+        source.0.gate.wait_for(key);
+    }
+    assert_eq!(cache.stats().loading, 3, "all at once");
+    source.0.gate.open();
+    cache.wait_idle();
+    assert_eq!(cache.stats().unused, 3);
+}
+
+#[test]
+fn a_prefetch_under_way_evicts_for_a_reader_who_has_left() {
+    struct After;
+    impl Predictor<i64> for After {
+        fn predict(&mut self, context: &Context<'_, i64>, likely: &mut Vec<(i64, f64)>) {
+            likely.push((context.current + 1, 7.0));
+        }
+    }
+    let source = Source::default();
+    source.0.gate.shut([1]);
+    let builder = PrefetchCache::builder(source.clone()).predictor(After);
+    let cache = builder.entries_max(4).workers(2).build();
+    cache.get(&0).unwrap();
+    source.0.gate.wait_for(1);
+    for key in [100, 101, 102, 103] {
+        cache.get(&key).unwrap();
+        while cache.peek(&(key + 1)).is_none() {
+            std::thread::yield_now();
+        }
+    }
+    source.0.gate.open();
+    cache.wait_idle();
+    assert_eq!(cache.peek(&1), None, "the cache is full, and nobody wants it any more");
+    assert_eq!(cache.stats().prefetches_wasted, 1);
+}

@@ -3,6 +3,7 @@
 //! Between two questions there is all the time in the world: what is counted depends on what was
 //! predicted, not on how fast this machine is.
 
+use presence_cache::policy::{EvictionPolicy, Lru, ScanResistant};
 use presence_cache::predict::{DynamicData, Silent};
 use presence_cache::{PrefetchCache, Stats};
 
@@ -130,4 +131,38 @@ fn keys_without_a_place_are_cached_and_not_predicted() {
     cache.wait_idle();
     let stats = cache.stats();
     assert_eq!((stats.hits, stats.misses, stats.prefetches_started), (1, 3, 0));
+}
+
+/// How much of a hot set is left after a scan ten times as long as the cache is large.
+fn left_after_scan(policy: impl EvictionPolicy) -> usize {
+    let source = Source::default();
+    let cache = builder(&source).predictor(Silent).workers(0).policy(policy).build();
+    let hot = 0..60_i64;
+    for round in 0..5 {
+        for key in hot.clone() {
+            cache.get(&key).unwrap();
+        }
+        cache.get(&(1000 + round)).unwrap();
+    }
+    for key in 2000..3000 {
+        cache.get(&key).unwrap();
+    }
+    hot.filter(|key| cache.peek(key).is_some()).count()
+}
+
+#[test]
+fn a_scan_does_not_wash_out_the_hot_set() {
+    assert_eq!(left_after_scan(ScanResistant::new()), 60);
+    assert_eq!(left_after_scan(Lru::new()), 0, "which is why there is the other");
+}
+
+#[test]
+fn a_loop_that_does_not_fit_keeps_a_part() {
+    let source = Source::default();
+    let cache = builder(&source).predictor(Silent).workers(0).policy(ScanResistant::new()).build();
+    for i in 0..5000 {
+        cache.get(&(i % 140)).unwrap();
+    }
+    let rate = cache.stats().hit_rate();
+    assert!(rate > 0.45, "{rate} of at most {}", 100.0 / 140.0);
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Barrier};
 
 use presence_cache::policy::{EntryId, EvictionPolicy, Largest, Resident, Residents};
 use presence_cache::predict::{Context, Predictor, Silent};
-use presence_cache::{LoadError, PrefetchCache};
+use presence_cache::{LoadError, PrefetchCache, SourceError, SourceKey, Sources};
 
 use crate::support::{Flag, Source, quiet_panics};
 
@@ -261,4 +261,26 @@ fn the_last_handle_ends_the_workers() {
     drop(other);
     // The provider is dropped when the last worker is gone.
     ended.wait();
+}
+
+#[test]
+fn several_sources_share_one_budget() {
+    let sources = Arc::new(Sources::new());
+    let cache = PrefetchCache::builder(Arc::clone(&sources)).bytes_max(100).build();
+    let (short, long) = (Source::of_length(10), Source::of_length(1000));
+    let numbers = [short.clone(), long.clone()].map(|source| sources.add(source));
+    for key in 0..10 {
+        for source in numbers {
+            assert_eq!(cache.get(&SourceKey { source, key }).unwrap(), key * 10);
+            cache.wait_idle();
+            assert!(cache.stats().bytes <= 100);
+        }
+    }
+    assert!(cache.stats().hits >= 12, "each is a sequence of its own");
+    assert_eq!(short.0.all_loads(), 10, "no key beyond the end of the short one");
+    sources.remove(numbers[1]);
+    cache.invalidate_where(|key| key.source == numbers[1]);
+    let gone = cache.get(&SourceKey { source: numbers[1], key: 3 }).unwrap_err();
+    assert_eq!(gone.provider(), Some(&SourceError::Removed(numbers[1])));
+    assert_eq!(cache.get(&SourceKey { source: numbers[0], key: 3 }).unwrap(), 30);
 }

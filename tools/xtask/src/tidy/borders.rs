@@ -10,6 +10,8 @@ use super::source::{Source, Token, closing, is_word};
 const ENGINE: &str = "engine/presence/src/";
 const DEVICE: &str = "engine/presence/src/device/";
 const SHIM: &str = "engine/presence/src/shim.rs";
+const CACHE: &str = "engine/presence-cache/src/";
+const CACHE_SHIM: &str = "engine/presence-cache/src/shim.rs";
 const FORMAT: &str = "engine/presence-format/src/";
 
 /// The files that may hold `unsafe`, each argued in docs/design-faq.md.
@@ -35,9 +37,11 @@ pub(crate) fn device_only(source: &Source) -> Vec<Finding> {
     findings
 }
 
-/// In the engine, atomics, locks and threads come from the shim, which a model can replace.
+/// In the engine and its cache, atomics, locks and threads come from a shim, which a model can
+/// replace.
 pub(crate) fn shim_only(source: &Source) -> Vec<Finding> {
-    if !source.path.starts_with(ENGINE) || source.path == SHIM {
+    let inside = source.path.starts_with(ENGINE) || source.path.starts_with(CACHE);
+    if !inside || source.path == SHIM || source.path == CACHE_SHIM {
         return Vec::new();
     }
     refuse_std(source, &["sync", "thread"], "outside the shim", "import it from `crate::shim`")
@@ -166,6 +170,8 @@ mod tests {
                     #[cfg(test)]\nmod tests { use std::thread; }\n";
         assert_eq!(lines(shim_only, LOG, text), [1, 2, 5]);
         assert_eq!(lines(shim_only, "engine/presence/src/shim.rs", text), [0; 0]);
+        assert_eq!(lines(shim_only, "engine/presence-cache/src/store.rs", text), [1, 2, 5]);
+        assert_eq!(lines(shim_only, "engine/presence-cache/src/shim.rs", text), [0; 0]);
     }
 
     #[test]
