@@ -36,10 +36,12 @@ mod event_stream;
 mod evt2;
 mod evt21;
 mod evt3;
+pub mod filter;
 mod header;
 mod options;
 mod output;
 mod report;
+pub mod represent;
 mod text;
 mod words;
 

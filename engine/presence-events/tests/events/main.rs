@@ -11,7 +11,11 @@ mod damage;
 #[cfg(test)]
 mod defects;
 #[cfg(test)]
+mod filters;
+#[cfg(test)]
 mod recordings;
+#[cfg(test)]
+mod representations;
 #[cfg(test)]
 mod samples;
 #[cfg(test)]
