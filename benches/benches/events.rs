@@ -7,7 +7,11 @@
 //! # Invariants
 //! - Everything runs over the same generated scene, in memory, on one thread; asserts nothing of
 //!   how long it takes.
-#![expect(clippy::unwrap_used, reason = "a benchmark stops at the first failure")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a benchmark stops at the first failure"
+)]
 #![expect(missing_docs, reason = "criterion's macros make undocumented functions")]
 
 use std::hint::black_box;

@@ -13,8 +13,13 @@ const BLOCK_BYTES: usize = 64 << 10;
 /// Version 1, independent blocks, a checksum of the content; blocks of 64 KiB.
 const WRITTEN_FLAGS: [u8; 2] = [0b0110_0100, 0b0100_0000];
 
-/// The content of a frame of at most `bytes_max`, or what is wrong with it.
-pub(super) fn decompress(frame: &[u8], bytes_max: usize) -> Result<Vec<u8>, &'static str> {
+/// The content of a frame of at most `bytes_max`, or what is wrong with it. The buffer is kept by
+/// the caller, so that its memory is filled with zeros once and not for every frame.
+pub(super) fn decompress<'a>(
+    frame: &[u8],
+    bytes_max: usize,
+    buffer: &'a mut Vec<u8>,
+) -> Result<&'a [u8], &'static str> {
     let mut input = Input(frame);
     if input.u32()? != MAGIC {
         return Err("no LZ4 frame");
@@ -38,7 +43,7 @@ pub(super) fn decompress(frame: &[u8], bytes_max: usize) -> Result<Vec<u8>, &'st
         size @ 4..=7 => 1_usize << (8 + 2 * size),
         _ => return Err("an LZ4 frame with an unknown size of blocks"),
     };
-    let mut content = Vec::new();
+    let mut filled = 0;
     loop {
         let size = input.u32()?;
         if size == 0 {
@@ -48,42 +53,60 @@ pub(super) fn decompress(frame: &[u8], bytes_max: usize) -> Result<Vec<u8>, &'st
         if has(4) && xxh32(stored) != input.u32()? {
             return Err("an LZ4 block that does not match its checksum");
         }
-        if size >> 31 == 1 {
-            content.extend_from_slice(stored);
-        } else {
-            append_block(&mut content, stored, block_bytes_max, has(5))?;
-        }
-        if content.len() > bytes_max {
+        let form = if size >> 31 == 1 { Form::Stored } else { Form::Packed(has(5)) };
+        filled += append_block(buffer, filled, stored, block_bytes_max, form)?;
+        if filled > bytes_max {
             return Err("an LZ4 frame with too much in it");
         }
     }
-    if has(2) && xxh32(&content) != input.u32()? {
+    let content = buffer.get(..filled).unwrap_or_default();
+    if has(2) && xxh32(content) != input.u32()? {
         return Err("an LZ4 frame whose content does not match its checksum");
     }
     Ok(content)
 }
 
+/// How a block lies in a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Stored,
+    /// Packed; `true` where it does not refer to the blocks before it.
+    Packed(bool),
+}
+
+/// Puts a block behind the first `start` bytes of the buffer; says how long it is.
 fn append_block(
-    content: &mut Vec<u8>,
+    buffer: &mut Vec<u8>,
+    start: usize,
     stored: &[u8],
     block_bytes_max: usize,
-    is_independent: bool,
-) -> Result<(), &'static str> {
+    form: Form,
+) -> Result<usize, &'static str> {
     const FAULT: &str = "an LZ4 block that does not decode";
     // No block grows more than 255-fold.
-    let room = block_bytes_max.min(stored.len().saturating_mul(255));
-    let start = content.len();
-    content.resize(start + room, 0);
-    let (before, place) = content.split_at_mut(start);
-    let written = if is_independent || before.is_empty() {
-        decompress_into(stored, place)
-    } else {
-        let window = before.get(start.saturating_sub(WINDOW_BYTES)..).unwrap_or_default();
-        decompress_into_with_dict(stored, place, window)
+    let room = match form {
+        Form::Stored => stored.len(),
+        Form::Packed(_) => block_bytes_max.min(stored.len().saturating_mul(255)),
     };
-    let written = written.map_err(|_| FAULT)?;
-    content.truncate(start + written);
-    Ok(())
+    if buffer.len() < start + room {
+        buffer.resize(start + room, 0);
+    }
+    let (before, rest) = buffer.split_at_mut(start);
+    let place = rest.get_mut(..room).unwrap_or_default();
+    let written = match form {
+        Form::Stored => {
+            place.copy_from_slice(stored);
+            Ok(room)
+        }
+        Form::Packed(is_independent) if is_independent || before.is_empty() => {
+            decompress_into(stored, place)
+        }
+        Form::Packed(_) => {
+            let window = before.get(start.saturating_sub(WINDOW_BYTES)..).unwrap_or_default();
+            decompress_into_with_dict(stored, place, window)
+        }
+    };
+    written.map_err(|_| FAULT)
 }
 
 /// A frame with this content.
@@ -170,15 +193,16 @@ mod tests {
     fn frames_come_back_and_damage_is_found() {
         let content: Vec<u8> = (0..200_000_u32).map(|i| (i.wrapping_mul(i) >> 9) as u8).collect();
         let frame = compress(&content);
-        assert_eq!(decompress(&frame, 1 << 20).unwrap(), content);
-        assert!(decompress(&frame, content.len() - 1).is_err());
+        let buffer = &mut Vec::new();
+        assert_eq!(decompress(&frame, 1 << 20, buffer).unwrap(), content);
+        assert!(decompress(&frame, content.len() - 1, buffer).is_err());
         for end in (0..frame.len()).step_by(977) {
-            assert!(decompress(&frame[..end], 1 << 20).is_err());
+            assert!(decompress(&frame[..end], 1 << 20, buffer).is_err());
         }
         for at in (0..frame.len()).step_by(991) {
             let mut bad = frame.clone();
             bad[at] ^= 1;
-            assert!(decompress(&bad, 1 << 20).is_err(), "byte {at}");
+            assert!(decompress(&bad, 1 << 20, buffer).is_err(), "byte {at}");
         }
     }
 }

@@ -11,8 +11,6 @@
 //! - Events come from the first stream of events in the file; those of a second camera are counted,
 //!   never mixed in.
 
-use std::borrow::Cow;
-
 use super::flat::Table;
 use super::node::{Stream, streams};
 use super::packet::Gather;
@@ -59,6 +57,8 @@ pub(crate) struct Aedat4Decoder {
     options: Options,
     stage: Stage,
     gather: Gather,
+    /// What packets are unpacked into.
+    buffer: Vec<u8>,
     offset: u64,
     table_at: Option<u64>,
     compression: Compression,
@@ -75,6 +75,7 @@ impl Aedat4Decoder {
             options: options.clone(),
             stage: Stage::Magic,
             gather: Gather::default(),
+            buffer: Vec::new(),
             offset: 0,
             table_at: None,
             compression: Compression::None,
@@ -175,12 +176,14 @@ impl Aedat4Decoder {
 
     fn packet(&mut self, stream: i32, bytes: &[u8], out: &mut Output) -> Result<()> {
         let mark = out.mark();
+        let mut buffer = std::mem::take(&mut self.buffer);
         let content = match self.compression {
-            Compression::None => Ok(Cow::Borrowed(bytes)),
-            Compression::Lz4 => super::lz4::decompress(bytes, PACKET_BYTES_MAX).map(Cow::Owned),
-            Compression::Zstd => unpack_zstd(bytes).map(Cow::Owned),
+            Compression::None => Ok(bytes),
+            Compression::Lz4 => super::lz4::decompress(bytes, PACKET_BYTES_MAX, &mut buffer),
+            Compression::Zstd => unpack_zstd(bytes, &mut buffer),
         };
-        let read = content.and_then(|content| self.content(stream, &content, out));
+        let read = content.and_then(|content| self.content(stream, content, out));
+        self.buffer = buffer;
         if let Err(what) = read {
             out.rewind(mark);
             if self.options.on_damage == OnDamage::Refuse {
@@ -221,13 +224,13 @@ impl Aedat4Decoder {
 }
 
 /// The content of a Zstandard frame, read in steps that keep its size bounded.
-fn unpack_zstd(bytes: &[u8]) -> Result<Vec<u8>, &'static str> {
+fn unpack_zstd<'a>(bytes: &[u8], content: &'a mut Vec<u8>) -> Result<&'a [u8], &'static str> {
     use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
     const FAULT: &str = "a Zstandard frame that does not decode";
     let mut input = bytes;
     let mut decoder = FrameDecoder::new();
     decoder.reset(&mut input).map_err(|_| FAULT)?;
-    let mut content = Vec::new();
+    content.clear();
     while !decoder.is_finished() {
         let step = BlockDecodingStrategy::UptoBytes(1 << 20);
         decoder.decode_blocks(&mut input, step).map_err(|_| FAULT)?;
@@ -237,7 +240,7 @@ fn unpack_zstd(bytes: &[u8]) -> Result<Vec<u8>, &'static str> {
         }
     }
     content.extend(decoder.collect().unwrap_or_default());
-    Ok(content)
+    Ok(content.as_slice())
 }
 
 fn events(table: &Table<'_>, out: &mut Output) -> Result<(), &'static str> {

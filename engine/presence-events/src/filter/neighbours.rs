@@ -14,22 +14,25 @@ use crate::batch::{EventBatch, SensorSize};
 /// The filter.
 #[derive(Debug, Clone)]
 pub struct BackgroundActivity {
-    window_us: i64,
+    window_us: u64,
     size: SensorSize,
     /// Width with the border.
     stride: usize,
     last: Vec<i64>,
 }
 
-/// Before every time, and not so early that a difference overflows.
+/// Further from every time of a recording than the longest window.
 const NEVER: i64 = i64::MIN / 2;
+/// Thousands of years.
+const WINDOW_US_MAX: u64 = 1 << 60;
 
 impl BackgroundActivity {
-    /// A filter with no events in its past.
+    /// A filter with no events in its past; a negative window is taken for 0.
     #[must_use]
     pub fn new(size: SensorSize, window_us: i64) -> Self {
         let stride = usize::from(size.width) + 2;
         let last = vec![NEVER; stride * (usize::from(size.height) + 2)];
+        let window_us = window_us.max(0).cast_unsigned().min(WINDOW_US_MAX);
         Self { window_us, size, stride, last }
     }
 }
@@ -38,6 +41,7 @@ impl Filter for BackgroundActivity {
     fn apply(&mut self, events: &mut EventBatch) {
         let Self { window_us, size, stride, last } = self;
         let (window_us, stride) = (*window_us, *stride);
+        let last = last.as_mut_slice();
         compact(events, |block, marks| {
             let pixels = block.x.iter().zip(block.y);
             for ((mark, t), (x, y)) in marks.iter_mut().zip(block.t).zip(pixels) {
@@ -51,7 +55,8 @@ impl Filter for BackgroundActivity {
                     three.copied().unwrap_or([NEVER; 3])
                 };
                 let ([a, b, c], [d, _, e], [f, g, h]) = (row(0), row(1), row(2));
-                let supports = |at: i64| (at <= *t) & (t.saturating_sub(at) <= window_us);
+                // Not after the event, and at most the window before it, in one comparison.
+                let supports = |at: i64| t.wrapping_sub(at) as u64 <= window_us;
                 let any = supports(a) | supports(b) | supports(c) | supports(d);
                 *mark = u8::from(any | supports(e) | supports(f) | supports(g) | supports(h));
                 if let Some(own) = last.get_mut(corner + stride + 1) {

@@ -19,12 +19,17 @@ impl Counts {
         Self { size, bins, values: vec![0; bins * 2 * size.pixels()] }
     }
 
-    /// Counts events; `bin` says which bin a time falls into.
+    /// Counts events; `bin` says which bin a time falls into, and from when to when that is so. It
+    /// is asked only where a time is in another bin than the one before.
     #[inline]
-    fn add(&mut self, events: &EventBatch, bin: impl Fn(i64) -> Option<usize>) {
+    fn add(&mut self, events: &EventBatch, bin: impl Fn(i64) -> (Option<usize>, Span)) {
         let (size, bins, pixels) = (self.size, self.bins, self.size.pixels());
+        let (mut found, mut span) = (None, Span { first: 1, last: 0 });
         for event in events.iter() {
-            if let Some(bin) = bin(event.t)
+            if event.t < span.first || event.t > span.last {
+                (found, span) = bin(event.t);
+            }
+            if let Some(bin) = found
                 && bin < bins
                 && event.x < size.width
                 && event.y < size.height
@@ -62,8 +67,11 @@ impl EventFrame {
         let (span, last) = (self.span, self.counts.bins - 1);
         let width = span.us() / self.counts.bins as i64;
         self.counts.add(events, |t| {
-            let since = span.since(t)?;
-            Some(since.checked_div(width).map_or(0, |bin| (bin as usize).min(last)))
+            let Some(since) = span.since(t) else { return (None, Span { first: t, last: t }) };
+            let bin = since.checked_div(width).map_or(0, |bin| (bin as usize).min(last));
+            let first = span.first + bin as i64 * width;
+            let end = if bin == last || width == 0 { span.last } else { first + width - 1 };
+            (Some(bin), Span { first, last: end })
         });
     }
 
@@ -102,7 +110,12 @@ impl StackedHistogram {
     pub fn add(&mut self, events: &EventBatch) {
         let span = Span { first: self.first, last: i64::MAX };
         let window_us = self.window_us;
-        self.counts.add(events, |t| usize::try_from(span.since(t)? / window_us).ok());
+        self.counts.add(events, |t| {
+            let Some(since) = span.since(t) else { return (None, Span { first: t, last: t }) };
+            let first = t - since % window_us;
+            let last = first.saturating_add(window_us - 1);
+            (usize::try_from(since / window_us).ok(), Span { first, last })
+        });
     }
 
     /// `[bins, 2, height, width]`.

@@ -35,14 +35,21 @@ impl MixedDensity {
     pub fn add(&mut self, events: &EventBatch) {
         let (size, pixels) = (self.size, self.size.pixels());
         let us = self.span.us();
+        let (mut level, mut longest, mut shorter) = (0, -1, 0);
         for event in events.iter() {
             let Some(since) = self.span.since(event.t) else { continue };
             if event.x >= size.width || event.y >= size.height {
                 continue;
             }
-            // The shortest level: the largest i with before_end * 2^i <= us.
-            let halvings = us.checked_div(us - since).map_or(u32::MAX, i64::ilog2) as usize;
-            let level = halvings.min(self.levels - 1);
+            // The shortest level: the largest i with before_end * 2^i <= us. It is looked for only
+            // where it is another than the one before.
+            let before_end = us - since;
+            if before_end > longest || before_end <= shorter {
+                let halvings = us.checked_div(before_end).map_or(u32::MAX, i64::ilog2) as usize;
+                level = halvings.min(self.levels - 1);
+                longest = us >> level;
+                shorter = if level + 1 == self.levels { -1 } else { us >> (level + 1) };
+            }
             let index = level * pixels + size.index(event.x, event.y);
             if let (Some(sum), Some(count)) = (self.sums.get_mut(index), self.counts.get_mut(index))
             {
