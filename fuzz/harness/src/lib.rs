@@ -18,6 +18,7 @@ mod bytes;
 mod codecs;
 mod directory;
 mod entries;
+mod events;
 mod fix;
 mod input;
 mod judged;
@@ -65,6 +66,17 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("fsck_fixed", judged::fsck_fixed),
     ("salvage", judged::salvage),
     ("salvage_fixed", judged::salvage_fixed),
+    ("events_evt2", events::evt2),
+    ("events_evt21", events::evt21),
+    ("events_evt3", events::evt3),
+    ("events_dat", events::dat),
+    ("events_aedat1", events::aedat1),
+    ("events_aedat2", events::aedat2),
+    ("events_aedat3", events::aedat3),
+    ("events_aedat4", events::aedat4),
+    ("events_event_stream", events::event_stream),
+    ("events_bin40", events::bin40),
+    ("events_text", events::text),
 ];
 
 /// The target with this name.

@@ -59,6 +59,7 @@ pub fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
         let parts = parts(target, &vector).into_iter().enumerate();
         seeds.extend(parts.map(|(index, part)| (format!("{name}-{index}"), part)));
     }
+    seeds.extend(crate::events::seeds(target));
     // Lists of choices have no vectors: some that look random will do.
     for number in 0..24_u64 {
         let len = 16 << (number % 6);

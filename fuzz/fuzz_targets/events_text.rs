@@ -1,0 +1,3 @@
+//! libFuzzer on the target `events_text`.
+#![no_main]
+presence_fuzz::fuzz!("events_text");
