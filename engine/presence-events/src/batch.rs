@@ -53,7 +53,7 @@ pub struct EventBatch {
     /// The sensor's size, where the input or the caller says it.
     pub sensor_size: Option<SensorSize>,
     /// The camera or recording, where the input names it.
-    pub source: Option<std::sync::Arc<str>>,
+    pub source: Option<Box<str>>,
     t: Vec<i64>,
     x: Vec<u16>,
     y: Vec<u16>,

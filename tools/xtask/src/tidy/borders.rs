@@ -10,9 +10,14 @@ use super::source::{Source, Token, closing, is_word};
 const ENGINE: &str = "engine/presence/src/";
 const DEVICE: &str = "engine/presence/src/device/";
 const SHIM: &str = "engine/presence/src/shim.rs";
+<<<<<<< HEAD
 const CACHE: &str = "engine/presence-cache/src/";
 const CACHE_SHIM: &str = "engine/presence-cache/src/shim.rs";
 const FORMAT: &str = "engine/presence-format/src/";
+=======
+/// What takes bytes and gives types, and knows nothing of the world.
+const PURE: &[&str] = &["engine/presence-format/src/", "engine/presence-events/src/"];
+>>>>>>> ad0ebb7 (Event cameras: a table of formats and recordings, comparison with other readers, purity checked)
 
 /// The files that may hold `unsafe`, each argued in docs/design-faq.md.
 const UNSAFE_FILES: &[&str] = &["engine/presence/src/device/map.rs", "engine/presence/src/tail.rs"];
@@ -47,13 +52,13 @@ pub(crate) fn shim_only(source: &Source) -> Vec<Finding> {
     refuse_std(source, &["sync", "thread"], "outside the shim", "import it from `crate::shim`")
 }
 
-/// The format knows bytes, and nothing of the world.
+/// The format, and those of event cameras, know bytes, and nothing of the world.
 pub(crate) fn pure_format(source: &Source) -> Vec<Finding> {
-    if !source.path.starts_with(FORMAT) {
+    if !PURE.iter().any(|folder| source.path.starts_with(folder)) {
         return Vec::new();
     }
     let modules = ["fs", "io", "net", "os", "process", "sync", "thread", "time"];
-    refuse_std(source, &modules, "in the format", "take bytes, give types: callers do the rest")
+    refuse_std(source, &modules, "in what is pure", "take bytes, give types: callers do the rest")
 }
 
 /// `unsafe` lives in few, named files.

@@ -1,0 +1,93 @@
+"""Event by event, what other readers make of the same files, and of the files we write.
+
+    pip install numpy evlib==0.13.2 expelliarmus==1.1.12 aedat==2.3.0
+    cargo build --release -p presence-events --examples
+    python engine/presence-events/tests/peers.py TARGET/release/examples RECORDINGS
+
+Ends with 1 where anything differs. Known limits of others are left out: evlib refuses AEDAT 4 with
+pixels from 1,024 on and every AEDAT 2, expelliarmus refuses EVT 3 with triggers.
+"""
+
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import aedat
+import evlib
+import expelliarmus
+import numpy as np
+
+
+def ours(examples, path):
+    out = subprocess.run([examples / "decode", path, "--dump"], capture_output=True, check=True)
+    return np.array(out.stdout.split(), dtype=np.int64).reshape(-1, 4)
+
+
+def columns(t, x, y, p):
+    return np.stack([np.asarray(column).astype(np.int64) for column in (t, x, y, p)], 1)
+
+
+def by_evlib(path):
+    events = evlib.load_events(str(path), sort=False).collect()
+    t = events["t"].dt.total_microseconds().to_numpy()
+    return columns(t, events["x"].to_numpy(), events["y"].to_numpy(), events["polarity"].to_numpy() > 0)
+
+
+def by_expelliarmus(encoding):
+    def read(path):
+        events = expelliarmus.Wizard(encoding=encoding).read(str(path))
+        return columns(events["t"], events["x"], events["y"], events["p"])
+
+    return read
+
+
+def by_aedat(path):
+    parts = [packet["events"] for packet in aedat.Decoder(str(path)) if "events" in packet]
+    events = np.concatenate(parts)
+    return columns(events["t"], events["x"], events["y"], events["on"])
+
+
+READ = [
+    ("open-neuromorphic+expelliarmus/evt2_sample.raw", by_evlib),
+    ("open-neuromorphic+expelliarmus/evt2_sample.raw", by_expelliarmus("evt2")),
+    ("open-neuromorphic+expelliarmus/evt3_sample.raw", by_evlib),
+    ("derived/test_data_evt3_trigger_0.evt3.raw", by_evlib),
+    ("neuromorphs+tonic/sample_ncars.dat", by_expelliarmus("dat")),
+    ("neuromorphs+tonic/sample.aedat4", by_evlib),
+    ("neuromorphs+tonic/sample.aedat4", by_aedat),
+    ("shiba24+event-vision-library/sample.aedat4", by_evlib),
+]
+WRITTEN = [
+    ("evt2", "raw", by_evlib),
+    ("evt2", "raw", by_expelliarmus("evt2")),
+    ("evt3", "raw", by_evlib),
+    ("dat", "dat", by_expelliarmus("dat")),
+    ("aedat4", "aedat4", by_aedat),
+    ("text", "txt", by_evlib),
+]
+
+
+def main():
+    examples, recordings = (pathlib.Path(argument) for argument in sys.argv[1:3])
+    failed = 0
+
+    def compare(what, want, got):
+        nonlocal failed
+        equal = want.shape == got.shape and (want == got).all()
+        failed += not equal
+        print("equal  " if equal else "DIFFERS", len(want), "events,", what)
+
+    for name, read in READ:
+        compare(f"{name} by {read.__qualname__.split(".")[0][3:]}", ours(examples, recordings / name), read(recordings / name))
+    source = recordings / "derived/test_data_evt3_trigger_0.evt3.raw"
+    with tempfile.TemporaryDirectory() as folder:
+        for name, ending, read in WRITTEN:
+            path = pathlib.Path(folder) / f"written.{ending}"
+            subprocess.run([examples / "convert", source, name, path], check=True)
+            compare(f"written {name} by {read.__qualname__.split(".")[0][3:]}", ours(examples, source), read(path))
+    sys.exit(failed > 0)
+
+
+if __name__ == "__main__":
+    main()
