@@ -82,7 +82,7 @@ pub struct ColorEvent {
 }
 
 /// All that came out of some bytes.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Output {
     /// Events with a polarity.
     pub events: EventBatch,
@@ -99,20 +99,34 @@ pub struct Output {
     events_max: usize,
 }
 
+impl Default for Output {
+    fn default() -> Self {
+        Self::new(Self::EVENTS_MAX)
+    }
+}
+
 impl Output {
-    /// Events of a batch by default.
-    pub const EVENTS_MAX: usize = 1 << 16;
+    /// Events of a batch by default: their columns stay in a core's own cache.
+    pub const EVENTS_MAX: usize = 1 << 14;
 
     /// An output that calls itself full at about `events_max` events (at least one).
     #[must_use]
     pub fn new(events_max: usize) -> Self {
-        Self { events_max: events_max.max(1), ..Self::default() }
+        Self {
+            events: EventBatch::new(),
+            triggers: Vec::new(),
+            frames: Vec::new(),
+            imu: Vec::new(),
+            colors: Vec::new(),
+            exposures: EventBatch::new(),
+            events_max: events_max.max(1),
+        }
     }
 
     /// Whether it is time to take what is there and [`Output::clear`].
     #[must_use]
     pub fn is_full(&self) -> bool {
-        let full = self.events_max.max(1);
+        let full = self.events_max;
         self.events.len() >= full
             || self.exposures.len() >= full
             || self.triggers.len() >= full

@@ -171,6 +171,7 @@ impl Aedat3Decoder {
                 let offset = self.offset + (index * head.event_bytes) as u64;
                 let what = "a frame that is larger than its place in the packet";
                 if self.options.on_damage == OnDamage::Refuse {
+                    out.rewind(mark);
                     return Err(EventError::new(EventErrorKind::Corrupt, offset, what));
                 }
                 self.report.unknown_words += 1;
@@ -178,9 +179,16 @@ impl Aedat3Decoder {
             }
         }
         let size = self.options.sensor_size.or(self.size);
+        let saved = (self.options.on_damage == OnDamage::Refuse).then(|| self.report.clone());
         let (dropped, back) = self.report.settle(&mut out.events, mark.events, size);
         count_streams(&mut self.report, mark, out);
-        judge(&mut self.report, self.options.on_damage, self.offset, dropped, back)
+        let judged = judge(&mut self.report, self.options.on_damage, self.offset, dropped, back);
+        if let (Err(_), Some(report)) = (&judged, saved) {
+            // What came before the packet is kept; the packet is not.
+            out.rewind(mark);
+            self.report = report;
+        }
+        judged
     }
 }
 

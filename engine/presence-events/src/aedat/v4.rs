@@ -194,9 +194,16 @@ impl Aedat4Decoder {
             return Ok(());
         }
         let size = self.sensor_size();
+        let saved = (self.options.on_damage == OnDamage::Refuse).then(|| self.report.clone());
         let (dropped, back) = self.report.settle(&mut out.events, mark.events, size);
         count_streams(&mut self.report, mark, out);
-        judge(&mut self.report, self.options.on_damage, self.offset, dropped, back)
+        let judged = judge(&mut self.report, self.options.on_damage, self.offset, dropped, back);
+        if let (Err(_), Some(report)) = (&judged, saved) {
+            // What came before the packet is kept; the packet is not.
+            out.rewind(mark);
+            self.report = report;
+        }
+        judged
     }
 
     fn content(&mut self, stream: i32, bytes: &[u8], out: &mut Output) -> Result<(), &'static str> {

@@ -13,6 +13,8 @@ mod defects;
 #[cfg(test)]
 mod filters;
 #[cfg(test)]
+mod packets;
+#[cfg(test)]
 mod recordings;
 #[cfg(test)]
 mod representations;
