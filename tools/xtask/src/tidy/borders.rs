@@ -10,14 +10,10 @@ use super::source::{Source, Token, closing, is_word};
 const ENGINE: &str = "engine/presence/src/";
 const DEVICE: &str = "engine/presence/src/device/";
 const SHIM: &str = "engine/presence/src/shim.rs";
-<<<<<<< HEAD
 const CACHE: &str = "engine/presence-cache/src/";
 const CACHE_SHIM: &str = "engine/presence-cache/src/shim.rs";
-const FORMAT: &str = "engine/presence-format/src/";
-=======
 /// What takes bytes and gives types, and knows nothing of the world.
 const PURE: &[&str] = &["engine/presence-format/src/", "engine/presence-events/src/"];
->>>>>>> ad0ebb7 (Event cameras: a table of formats and recordings, comparison with other readers, purity checked)
 
 /// The files that may hold `unsafe`, each argued in docs/design-faq.md.
 const UNSAFE_FILES: &[&str] = &["engine/presence/src/device/map.rs", "engine/presence/src/tail.rs"];
