@@ -26,6 +26,8 @@ const PLANTED: &[(&str, &str)] = &[
     ("halt_unseen", "store::models::closing"),
     ("blind_update", "store::models::snapshots_beside_retention"),
     ("blind_update", "store::models::snapshots_beside_compaction"),
+    ("looked_before_lock", "track::pending::models"),
+    ("cooled_unseen", "track::models::ticks_set_while"),
 ];
 
 /// The same in the cache.

@@ -18,6 +18,8 @@ mod interval;
 mod kernels;
 #[cfg(test)]
 mod model;
+#[cfg(all(test, loom))]
+mod models;
 mod parser;
 mod pending;
 pub(crate) mod plane;

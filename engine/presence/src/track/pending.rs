@@ -161,15 +161,11 @@ impl Pending {
     #[inline]
     fn add_to(&self, at: usize, add: impl FnOnce(&mut Updates)) -> bool {
         let Some(stripe) = self.stripes.get(at) else { return false };
+        let is_filled = || self.filled.load(Ordering::Relaxed) & 1 << at != 0;
+        let looked_before = planted("looked_before_lock").then(is_filled);
         let mut updates = lock(&stripe.0);
         add(&mut updates);
-        if planted("flag_after_unlock") {
-            let full = updates.is_full();
-            drop(updates);
-            self.filled.fetch_or(1 << at, Ordering::Release);
-            return full;
-        }
-        if self.filled.load(Ordering::Relaxed) & 1 << at == 0 {
+        if !looked_before.unwrap_or_else(is_filled) {
             self.filled.fetch_or(1 << at, Ordering::Release);
         }
         updates.is_full()
@@ -196,5 +192,59 @@ impl Pending {
         drained.words.sort_unstable();
         drained.runs.sort_unstable();
         drained
+    }
+}
+
+#[cfg(test)]
+#[cfg(loom)]
+mod models {
+    use super::*;
+    use crate::shim::{Arc, explore};
+
+    /// Two threads set ticks, in stripes of their own or in one, while the log drains: what was set
+    /// before a drain began is in it, and nothing is lost or drained twice.
+    #[test]
+    fn nothing_set_is_lost() {
+        for stripes in [[0, 1], [0, 0]] {
+            explore(3, move || {
+                let pending = Arc::new(Pending::new());
+                let planes = Arc::new(Mutex::new(Vec::<Update>::new()));
+                let set = |pending: &Pending, stripe: usize, plane: PlaneKey| {
+                    pending.add_to(stripe, |updates| updates.set(plane, 0));
+                };
+                let other = loom::thread::spawn({
+                    let pending = Arc::clone(&pending);
+                    move || {
+                        set(&pending, stripes[1], 1);
+                        set(&pending, stripes[1], 9);
+                    }
+                });
+                let log = loom::thread::spawn({
+                    let (pending, planes) = (Arc::clone(&pending), Arc::clone(&planes));
+                    move || {
+                        let mut planes = lock(&planes);
+                        if !pending.is_empty() {
+                            planes.extend(pending.drain().words);
+                        }
+                    }
+                });
+                set(&pending, stripes[0], 2);
+                // Whoever asks now finds what this thread set.
+                {
+                    let mut planes = lock(&planes);
+                    if !pending.is_empty() {
+                        planes.extend(pending.drain().words);
+                    }
+                    assert!(planes.iter().any(|update| update.plane == 2), "set, and not found");
+                }
+                other.join().unwrap();
+                log.join().unwrap();
+                let mut planes = lock(&planes);
+                planes.extend(pending.drain().words);
+                let mut found: Vec<PlaneKey> = planes.iter().map(|update| update.plane).collect();
+                found.sort_unstable();
+                assert_eq!(found, [1, 2, 9], "ticks lost, or drained twice");
+            });
+        }
     }
 }

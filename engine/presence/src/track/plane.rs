@@ -20,8 +20,8 @@ use super::state::Planes;
 use crate::error::Result;
 use crate::read::cache::PageCache;
 use crate::segment::{BlockParts, SegmentFile, SegmentWriter};
-use crate::shim::Arc;
 use crate::shim::atomic::Ordering;
+use crate::shim::{Arc, planted};
 use crate::store::stream_state::StreamState;
 use crate::tail::TailPart;
 
@@ -363,7 +363,7 @@ impl Plane {
                 return true;
             }
             match written.hot.get(number) {
-                Some(then) if Arc::ptr_eq(then, hot) => {
+                Some(then) if Arc::ptr_eq(then, hot) || planted("cooled_unseen") => {
                     *hot_bytes = hot_bytes.saturating_sub(hot.memory_bytes());
                     return false;
                 }

@@ -235,6 +235,7 @@ impl PresenceTrack {
     fn relieve(&self) -> Result<()> {
         let Some(handle) = &self.handle else { return Ok(()) };
         let core = &handle.core;
+        core.gate.check_appendable()?;
         if self.state.memory_bytes() > core.options.write_buffer_bytes.saturating_mul(2) {
             core.log()?.relieve(core)?;
         }

@@ -20,10 +20,23 @@ use crate::shim::atomic::{AtomicU64, Ordering};
 use crate::shim::{Arc, Mutex, MutexGuard, lock};
 use crate::store::stream_state::StreamState;
 
-/// Words that wait for a frame, before their regions are written as blocks instead.
-const UNLOGGED_MAX: usize = 1 << 16;
 /// More words of one region than this are less as a block.
-const UNLOGGED_REGION_MAX: usize = 1 << 13;
+const UNLOGGED_REGION_MAX: u32 = 1 << 13;
+
+/// Words of a container: bit `i` of word `w` stands for its word `64 w + i`.
+type Touched = [u64; CONTAINER_WORDS / 64];
+
+fn touch(touched: &mut Touched, word: usize) {
+    if let Some(bits) = touched.get_mut(word / 64) {
+        *bits |= 1 << (word % 64);
+    }
+}
+
+fn touched_words(touched: &Touched) -> impl Iterator<Item = i64> {
+    let is_touched =
+        |word: &usize| touched.get(word / 64).is_some_and(|b| b >> (word % 64) & 1 == 1);
+    (0..CONTAINER_WORDS).filter(is_touched).map(|word| word as i64)
+}
 
 /// The planes of a track.
 #[derive(Debug, Clone, Default)]
@@ -71,8 +84,8 @@ pub(crate) struct TrackState {
 #[derive(Debug, Default)]
 struct Inner {
     planes: Arc<Planes>,
-    /// Words that changed since the last frame.
-    unlogged: Vec<(PlaneKey, i64)>,
+    /// Words that changed since the last frame, by plane and container.
+    unlogged: BTreeMap<(PlaneKey, i64), Touched>,
     /// Regions of which so much changed that a block is less.
     unlogged_regions: BTreeSet<(PlaneKey, i64)>,
     generation: u64,
@@ -242,12 +255,11 @@ impl TrackState {
                 } else if to - from > CONTAINER_WORDS as u32 * 8 {
                     regions.insert((key, region_of(start)));
                 } else {
-                    let words = (from / 64)..=(to - 1) / 64;
-                    unlogged.extend(words.map(|word| (key, start + i64::from(word) * 64)));
+                    let touched = unlogged.entry((key, container)).or_default();
+                    ((from / 64)..=(to - 1) / 64).for_each(|word| touch(touched, word as usize));
                 }
             })?;
         }
-        inner.bound_unlogged();
         Ok(())
     }
 
@@ -289,25 +301,30 @@ impl TrackState {
     /// What changed since this was last asked, to be logged.
     pub(crate) fn take_unlogged(&self, generation: u64) -> Result<Unlogged> {
         let mut inner = self.settle(generation)?;
-        let mut unlogged = std::mem::take(&mut inner.unlogged);
-        unlogged.sort_unstable();
-        unlogged.dedup();
+        let unlogged = std::mem::take(&mut inner.unlogged);
         let mut taken = Unlogged { planes: Arc::clone(&inner.planes), ..Unlogged::default() };
         for (key, region) in std::mem::take(&mut inner.unlogged_regions) {
             taken.regions.entry(key).or_default().insert(region);
         }
-        for of_region in unlogged.chunk_by(|a, b| a.0 == b.0 && region_of(a.1) == region_of(b.1)) {
-            let Some(&(key, tick)) = of_region.first() else { continue };
-            let region = region_of(tick);
-            let is_whole = taken.regions.get(&key).is_some_and(|of| of.contains(&region));
-            if is_whole {
-            } else if of_region.len() > UNLOGGED_REGION_MAX {
+        let mut in_region: BTreeMap<(PlaneKey, i64), u32> = BTreeMap::new();
+        for ((key, container), touched) in &unlogged {
+            let words: u32 = touched.iter().map(|bits| bits.count_ones()).sum();
+            *in_region.entry((*key, region_of(start_of(*container)))).or_default() += words;
+        }
+        for ((key, region), words) in in_region {
+            if words > UNLOGGED_REGION_MAX {
                 taken.regions.entry(key).or_default().insert(region);
-            } else if let Some(plane) = inner.planes.get(key) {
-                let word = |&(_, tick): &(PlaneKey, i64)| Some((tick, plane.hot_word(tick)?));
-                let words = taken.words.entry(key).or_default();
-                words.extend(of_region.iter().filter_map(word));
             }
+        }
+        for ((key, container), touched) in &unlogged {
+            let start = start_of(*container);
+            let Some(plane) = inner.planes.get(*key) else { continue };
+            if taken.regions.get(key).is_some_and(|of| of.contains(&region_of(start))) {
+                continue;
+            }
+            let ticks = touched_words(touched).map(|word| start + 64 * word);
+            let words = ticks.filter_map(|tick| Some((tick, plane.hot_word(tick)?)));
+            taken.words.entry(*key).or_default().extend(words);
         }
         Ok(taken)
     }
@@ -372,14 +389,12 @@ impl Inner {
                 continue;
             };
             let Some(plane) = planes.get_mut(key) else { continue };
-            let (number, is_logged) = (container(tick), plane.stream.is_some());
+            let number = container(tick);
+            let mut touched = Touched::default();
             let words =
                 updates.iter().map(|update| ((place_of(update.tick).1 / 64) as usize, update.bits));
-            let done = plane.set_words(number, words, |index| {
-                if is_logged {
-                    unlogged.push((key, start_of(number) + 64 * index as i64));
-                }
-            });
+            let done = plane.set_words(number, words, |word| touch(&mut touched, word));
+            note(unlogged, plane, (key, number), &touched);
             failed = failed.and(done);
         }
         for runs in drained
@@ -390,28 +405,25 @@ impl Inner {
                 continue;
             };
             let Some(plane) = planes.get_mut(key) else { continue };
-            let (number, is_logged) = (container(from), plane.stream.is_some());
-            let done = plane.set_runs(number, runs, |index| {
-                if is_logged {
-                    unlogged.push((key, start_of(number) + 64 * index as i64));
-                }
-            });
+            let number = container(from);
+            let mut touched = Touched::default();
+            let done = plane.set_runs(number, runs, |word| touch(&mut touched, word));
+            note(unlogged, plane, (key, number), &touched);
             failed = failed.and(done);
         }
-        self.bound_unlogged();
         failed
     }
+}
 
-    /// Keeps what waits to be logged small, however much is set before the next flush.
-    fn bound_unlogged(&mut self) {
-        if self.unlogged.len() <= UNLOGGED_MAX {
-            return;
-        }
-        self.unlogged.sort_unstable();
-        self.unlogged.dedup();
-        if self.unlogged.len() > UNLOGGED_MAX / 2 {
-            let words = self.unlogged.drain(..);
-            self.unlogged_regions.extend(words.map(|(key, tick)| (key, region_of(tick))));
-        }
+/// Words of a plane that is logged were touched.
+fn note(
+    unlogged: &mut BTreeMap<(PlaneKey, i64), Touched>,
+    plane: &Plane,
+    place: (PlaneKey, i64),
+    touched: &Touched,
+) {
+    if plane.stream.is_some() && touched.iter().any(|&bits| bits != 0) {
+        let noted = unlogged.entry(place).or_default();
+        noted.iter_mut().zip(touched).for_each(|(noted, touched)| *noted |= touched);
     }
 }
