@@ -146,6 +146,7 @@ impl AutoDecoder {
     }
 }
 
+/// The format is text until another one has been found.
 impl Decoder for AutoDecoder {
     fn format(&self) -> Format {
         let known = self.inner.as_ref().map(|inner| inner.format());
@@ -163,6 +164,9 @@ impl Decoder for AutoDecoder {
             self.start()?;
         }
         self.drain(out)?;
+        if out.events.source.is_none() {
+            out.events.source = self.source().map(Into::into);
+        }
         let rest = bytes.get(taken..).unwrap_or_default();
         match &mut self.inner {
             Some(inner) if self.head.is_empty() => Ok(taken + inner.feed(rest, out)?),

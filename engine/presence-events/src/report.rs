@@ -75,6 +75,7 @@ impl Report {
         from: usize,
         size: Option<SensorSize>,
     ) -> (u64, u64) {
+        events.sensor_size = size;
         let dropped = size.map_or(0, |size| drop_outside(events, from, size));
         self.dropped += dropped;
         let times = events.t().get(from..).unwrap_or_default();

@@ -4,22 +4,25 @@ use presence_events::{Decoder, Format, OnDamage, Options, TimeUnit};
 use proptest::prelude::*;
 
 use crate::samples::samples;
-use crate::support::{in_pieces, recording, text_options, whole};
+use crate::support::{figure, in_pieces, recording, scaled, text_options, whole};
 
 #[test]
 fn every_sample_cut_at_every_byte() {
+    let mut cuts = 0;
     for sample in samples() {
         let want = whole(&sample.bytes, &sample.options).essence();
         for at in 0..=sample.bytes.len() {
             let (a, b) = sample.bytes.split_at(at);
             let got = in_pieces([a, b].into_iter(), &sample.options, 7).essence();
             assert_eq!(got, want, "{} cut at {at}", sample.name);
+            cuts += 1;
         }
         for size in [1, 2, 3, 5, 7, 11] {
             let got = in_pieces(sample.bytes.chunks(size), &sample.options, 1).essence();
             assert_eq!(got, want, "{} in pieces of {size}", sample.name);
         }
     }
+    figure("cuts of event inputs", cuts);
 }
 
 /// Real files, in pieces of odd sizes.
@@ -60,6 +63,7 @@ fn a_small_recording_cut_at_every_byte() {
     ] {
         let Some(mut bytes) = recording(name) else { return };
         bytes.truncate(bytes_max);
+        figure("cuts of event inputs", bytes.len() as u64);
         let want = whole(&bytes, &Options::default()).essence();
         for at in 0..bytes.len() {
             let (a, b) = bytes.split_at(at);
@@ -87,7 +91,7 @@ fn headed(format: Format, body: Vec<u8>) -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(scaled(64)))]
 
     #[test]
     fn any_bytes_cut_anywhere(

@@ -11,7 +11,7 @@ use presence_events::filter::{
 use presence_events::{Event, EventBatch, Options, SensorSize};
 use proptest::prelude::*;
 
-use crate::support::{recording, whole};
+use crate::support::{recording, scaled, whole};
 
 const SIZE: SensorSize = SensorSize { width: 12, height: 9 };
 
@@ -93,7 +93,7 @@ fn naive_activity(events: &[Event], window: i64, min: usize, max: usize) -> Vec<
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(scaled(200)))]
 
     #[test]
     fn filters_equal_naive_ones(

@@ -8,7 +8,7 @@ use presence_events::represent::{
 use presence_events::{Event, EventBatch, Options, SensorSize};
 use proptest::prelude::*;
 
-use crate::support::{recording, whole};
+use crate::support::{recording, scaled, whole};
 
 const SIZE: SensorSize = SensorSize { width: 5, height: 4 };
 
@@ -122,7 +122,7 @@ fn check(size: SensorSize, events: &[Event], batch: usize, bins: usize) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(scaled(200)))]
 
     #[test]
     fn representations_equal_naive_ones(

@@ -6,7 +6,7 @@ use presence_events::{
 };
 use proptest::prelude::*;
 
-use crate::support::{Decoded, in_pieces, recording, whole};
+use crate::support::{Decoded, in_pieces, recording, scaled, whole};
 
 const WRITTEN: [Format; 5] =
     [Format::Evt2, Format::Evt3, Format::Dat, Format::Aedat4, Format::Text];
@@ -49,7 +49,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(scaled(64)))]
 
     #[test]
     fn any_events_come_back(events in events(), batch in 1..200_usize, size in 1..300_usize) {
