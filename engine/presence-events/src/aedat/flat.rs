@@ -4,6 +4,9 @@
 //! - Every offset is checked against the buffer before it is followed; nothing is allocated.
 //! - A field that is absent is `None`, as is one that points outside.
 
+/// Bytes of a table with a time in it, and of the offset that leads to it.
+const TABLE_BYTES_MIN: usize = 16;
+
 /// A table inside a buffer.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Table<'a> {
@@ -77,15 +80,19 @@ impl<'a> Table<'a> {
         self.field(index).is_some()
     }
 
-    /// The tables of a vector; `None` in place of one that points outside.
+    /// The tables of a vector; `None` in place of one that points outside, and in front where they
+    /// are more than the bytes have room for.
     pub(super) fn tables(&self, index: usize) -> impl Iterator<Item = Option<Self>> + use<'a> {
         let (bytes, count) = (self.bytes, self.vector(index));
         let start = count.map_or(0, |(start, _)| start);
         let elements = self.elements(index, 4).unwrap_or_default();
-        elements.chunks_exact(4).enumerate().map(move |(place, offset)| {
+        // Tables that lie on top of each other would make a small packet a large one.
+        let too_many = elements.len() / 4 > bytes.len() / TABLE_BYTES_MIN;
+        let each = elements.chunks_exact(4).enumerate().map(move |(place, offset)| {
             let offset = u32_at(offset, 0)? as usize;
             Self::at(bytes, (start + place * 4).checked_add(offset)?)
-        })
+        });
+        std::iter::once(None).filter(move |_| too_many).chain(each)
     }
 }
 

@@ -6,7 +6,7 @@
 //!
 //! # Invariants
 //! - Events whose valid bit is 0 are left out and counted.
-//! - A packet longer than 64 MiB is damage, and nothing behind it is read.
+//! - A packet longer than 32 MiB is damage, and nothing behind it is read.
 
 use super::camera;
 use super::packet::Gather;
@@ -21,7 +21,7 @@ use crate::report::Report;
 use crate::words::count_streams;
 
 const HEAD_BYTES: usize = 28;
-const PACKET_BYTES_MAX: u64 = 64 << 20;
+const PACKET_BYTES_MAX: u64 = 32 << 20;
 const FRAME_HEAD_BYTES: usize = 36;
 
 /// The header of a packet.

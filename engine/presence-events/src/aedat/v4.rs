@@ -6,7 +6,7 @@
 //! Zstandard frame, or plain. In it is a FlatBuffer of one kind: `EVTS`, `FRME`, `IMUS`, `TRIG`.
 //!
 //! # Invariants
-//! - A packet takes at most 64 MiB, compressed and decompressed; a damaged one is left out by its
+//! - A packet takes at most 32 MiB, compressed and decompressed; a damaged one is left out by its
 //!   size.
 //! - Events come from the first stream of events in the file; those of a second camera are counted,
 //!   never mixed in.
@@ -26,7 +26,7 @@ use crate::words::count_streams;
 
 const MAGIC: &[u8] = b"#!AER-DAT4.0\r\n";
 const HEAD_BYTES: usize = 8;
-const PACKET_BYTES_MAX: usize = 64 << 20;
+const PACKET_BYTES_MAX: usize = 32 << 20;
 /// Time, x, y, polarity and three bytes of nothing.
 const EVENT_BYTES: usize = 16;
 
