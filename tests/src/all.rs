@@ -35,3 +35,4 @@ mod slow_streams;
 mod stalled;
 mod support;
 mod traced;
+mod tracker;

@@ -73,8 +73,8 @@ pub use store::report::{Damage, RecoveryReport, Torn};
 pub use store::retention::{Retained, Retention};
 pub use store::stats::{SegmentStats, StreamStats};
 pub use track::{
-    Bucket, BucketRatio, Class, ClassRef, CoOccurrence, Edge, Expression, ExpressionError,
-    ExpressionErrorKind, Grid, Interval, IntervalOptions, Over, Presence, PresenceTrack, Rate,
-    Ratio, Times, Zone, class,
+    Bucket, BucketRatio, Class, ClassRef, CoOccurrence, Config, Edge, Expression, ExpressionError,
+    ExpressionErrorKind, Grid, Interval, IntervalOptions, Over, Presence, PresenceTrack,
+    PresenceTracker, Rate, Ratio, Times, Zone, class,
 };
 pub use write::stream_writer::{ColumnWriter, StreamWriter};

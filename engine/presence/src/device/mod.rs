@@ -29,6 +29,7 @@ mod real_lock;
 mod sim;
 mod single;
 mod staging;
+mod whole_file;
 
 use std::fmt::Debug;
 use std::io;

@@ -38,6 +38,7 @@ mod step;
 mod tests;
 mod timestamps;
 mod together;
+mod tracker;
 mod zone;
 
 pub use bucket::{Bucket, BucketRatio};
@@ -48,4 +49,5 @@ pub use presence_track::{Class, PresenceTrack, Times};
 pub use rate::Rate;
 pub use ratio::{Over, Presence, Ratio};
 pub use together::CoOccurrence;
+pub use tracker::{Config, PresenceTracker};
 pub use zone::Zone;

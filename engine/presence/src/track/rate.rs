@@ -30,6 +30,13 @@ pub struct Rate {
     den: u32,
 }
 
+impl Default for Rate {
+    /// 30 ticks a second.
+    fn default() -> Self {
+        Self { num: 30, den: 1 }
+    }
+}
+
 /// Most ticks a second.
 const TICKS_PER_SECOND_MAX: u32 = 1_000_000;
 

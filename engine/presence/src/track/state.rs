@@ -69,7 +69,6 @@ impl Planes {
 }
 
 /// A presence track.
-#[derive(Debug)]
 pub(crate) struct TrackState {
     pub(crate) name: String,
     /// Ticks a second, in lowest terms.
@@ -103,6 +102,12 @@ pub(crate) struct Unlogged {
     pub(crate) regions: BTreeMap<PlaneKey, BTreeSet<i64>>,
     /// The planes as they were when this was taken.
     pub(crate) planes: Arc<Planes>,
+}
+
+impl std::fmt::Debug for TrackState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TrackState").field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 impl TrackState {
