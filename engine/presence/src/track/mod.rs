@@ -21,7 +21,7 @@ mod model;
 #[cfg(all(test, loom))]
 mod models;
 mod parser;
-mod pending;
+pub(crate) mod pending;
 pub(crate) mod plane;
 mod presence_track;
 mod program;

@@ -26,6 +26,7 @@ use super::state::{Planes, TrackState};
 use super::timestamps::Timestamps;
 use super::together::CoOccurrence;
 use crate::error::{Error, Result};
+use crate::options::Level;
 use crate::shim::Arc;
 use crate::store::database::{Database, Handle};
 
@@ -360,7 +361,8 @@ impl PresenceTrack {
     }
 
     /// Forgets every tick that ends at or before `t_us`, in all classes and what was observed.
-    /// Files get smaller at the next [compaction](Database::compact).
+    /// Files get smaller at the next [compaction](Database::compact). Of a track in a database,
+    /// what is forgotten shows as absent first, and as not observed when that is in the log.
     ///
     /// # Errors
     /// As [`PresenceTrack::set`].
@@ -371,7 +373,13 @@ impl PresenceTrack {
             ticks.end -= 1;
         }
         let classes = self.state.classes().into_iter().map(|(id, _)| u32::from(id));
-        let keys: Vec<PlaneKey> = classes.chain([OBSERVED]).collect();
+        let mut keys: Vec<PlaneKey> = classes.collect();
+        if let Some(handle) = &self.handle {
+            // Whatever a crash leaves of the log, no class is set where nothing was observed.
+            self.change(&keys, ticks.clone(), false)?;
+            handle.core.log()?.flush(&handle.core, Level::Os)?;
+        }
+        keys.push(OBSERVED);
         self.change(&keys, ticks, false)
     }
 

@@ -15,7 +15,7 @@ use presence_format::entry::EntryKind;
 use presence_format::segment::SegmentHeader;
 
 use super::handover::Handover;
-use super::planes::{Sections, write_regions};
+use super::planes::{Sections, write_classes, write_observed};
 use super::recording::{Recording, catalog_entry, section};
 use super::sync::{GroupSync, Position};
 use crate::error::{Error, Result};
@@ -413,7 +413,7 @@ impl State {
             if before.is_some() && before != self.active_number() {
                 continue;
             }
-            self.write_track(core, track, &unlogged, &sections, durable)?;
+            self.write_track(core, track, &unlogged, bytes, durable)?;
         }
         Ok(())
     }
@@ -423,19 +423,21 @@ impl State {
         core: &Core,
         track: &TrackState,
         unlogged: &Unlogged,
-        sections: &Sections,
+        bytes: u32,
         durable: bool,
     ) -> Result<()> {
         if durable {
-            let payload_bytes = sections.payload.len() as u32;
-            self.reserve(core, SegmentWriter::entry_bytes(EntryKind::Frame, payload_bytes))?;
+            self.reserve(core, bytes)?;
         }
         let Some(active) = self.active.as_mut() else { return Err(Error::Closed) };
+        write_observed(active, unlogged)?;
+        // A section goes on with the numbers behind the blocks.
+        let sections = Sections::new(unlogged);
         if sections.records > 0 {
             active.frame(sections.records, &sections.payload)?;
             sections.logged();
         }
-        write_regions(track, active, unlogged)?;
+        write_classes(track, active, unlogged)?;
         self.note_written();
         Ok(())
     }
@@ -516,7 +518,8 @@ impl State {
         }
         for track in core.tracks.load_full().values() {
             let dirty = track.dirty(core.generation())?;
-            write_regions(track, &mut active, &dirty)?;
+            write_observed(&mut active, &dirty)?;
+            write_classes(track, &mut active, &dirty)?;
         }
         let end = active.end();
         let segment = Arc::clone(&active.segment);

@@ -15,16 +15,35 @@ use crate::segment::{SegmentFile, SegmentWriter};
 use crate::shim::Arc;
 use crate::shim::atomic::Ordering;
 use crate::store::stream_state::StreamState;
+use crate::track::pending::{OBSERVED, PlaneKey};
 use crate::track::plane::section;
 use crate::track::state::{TrackState, Unlogged};
 
-/// Writes these regions as blocks of `active`, and shows them.
-pub(super) fn write_regions(
+/// Writes the regions of what was observed, before anything of a class: what a crash leaves of a
+/// flush then has no tick of a class that is not observed. (What is forgotten is logged as absent
+/// in all classes before, see `forget_before`.)
+pub(super) fn write_observed(active: &mut SegmentWriter, unlogged: &Unlogged) -> Result<()> {
+    write_regions(active, unlogged, |key| key == OBSERVED)
+}
+
+/// Writes the regions of all classes, behind everything else.
+pub(super) fn write_classes(
     track: &TrackState,
     active: &mut SegmentWriter,
     unlogged: &Unlogged,
 ) -> Result<()> {
-    for (key, regions) in &unlogged.regions {
+    write_regions(active, unlogged, |key| key != OBSERVED)?;
+    track.cool(&unlogged.planes, &unlogged.regions);
+    Ok(())
+}
+
+/// Writes these regions as blocks of `active`, and shows them.
+fn write_regions(
+    active: &mut SegmentWriter,
+    unlogged: &Unlogged,
+    of: impl Fn(PlaneKey) -> bool,
+) -> Result<()> {
+    for (key, regions) in unlogged.regions.iter().filter(|(key, _)| of(**key)) {
         let Some(plane) = unlogged.planes.get(*key) else { continue };
         let Some(stream) = &plane.stream else { continue };
         let mut blocks: Vec<(Arc<SegmentFile>, IndexEntry)> = Vec::new();
@@ -34,7 +53,6 @@ pub(super) fn write_regions(
         }
         stream.view.update(|view| with_blocks(view, &stream.layout, &blocks).0);
     }
-    track.cool(&unlogged.planes, &unlogged.regions);
     Ok(())
 }
 
