@@ -16,6 +16,7 @@ use presence_format::segment::SegmentHeader;
 use crate::bytes::Bytes;
 use crate::finding::{ByFile, Code, Findings};
 use crate::live::{Set, Sets};
+use crate::planes::PlaneFacts;
 use crate::quarantine::KnownLosses;
 use crate::report::{Level, Report, Totals};
 use crate::segment::{self, LogEnd, Member};
@@ -117,7 +118,7 @@ impl<'a> Judge<'a> {
             level,
             findings: Findings::default(),
             totals: Totals::default(),
-            streams: Streams::default(),
+            streams: Streams::new(level == Level::Deep),
             retained_from,
             progress,
             done: 0,
@@ -389,6 +390,9 @@ pub(crate) fn headless(path: &Path, options: &Options, what: &str) -> Report {
 fn finish(judge: Judge<'_>, options: &Options, is_alone: bool, judged: Judged) -> Survey {
     let Judge { device, mut findings, mut totals, streams, interrupted, .. } = judge;
     let mut lost = if interrupted { Vec::new() } else { streams.lost(is_alone) };
+    if !interrupted {
+        compare_planes(device, &streams, is_alone, &mut findings);
+    }
     for one in &mut lost {
         one.known_since = judged.known.since(one).map(str::to_owned);
         let code = match one.known_since {
@@ -398,7 +402,7 @@ fn finish(judge: Judge<'_>, options: &Options, is_alone: bool, judged: Judged) -
         findings.add(code, None, None, one.to_string());
     }
     totals.streams = streams.iter().count() as u64;
-    let records = streams.iter().map(|stream| stream.present.records());
+    let records = streams.iter().map(|stream| stream.records());
     totals.records = records.fold(0, u64::saturating_add);
     let by_file = std::mem::take(&mut findings.by_file);
     let mut report = summary(device.describe(), options, findings);
@@ -411,6 +415,33 @@ fn finish(judge: Judge<'_>, options: &Options, is_alone: bool, judged: Judged) -
         ..report
     };
     Survey { report, streams, by_file, ends: judged.ends }
+}
+
+/// Compares the planes of each track, where all of it is at hand.
+fn compare_planes(device: &dyn Device, streams: &Streams, is_alone: bool, findings: &mut Findings) {
+    for what in streams.tracks.headless() {
+        findings.add(Code::StreamContradiction, None, None, what);
+    }
+    // What retention gave up may have been of some planes only.
+    if is_alone || !streams.deep || streams.retained_from > 1 || findings.damaged {
+        return;
+    }
+    let plane = |id: u32| streams.get(id).and_then(|facts| facts.entry.schema.plane());
+    let is_whole = |id: u32| {
+        let facts = streams.get(id).and_then(|facts| facts.plane.as_ref());
+        facts.is_some_and(PlaneFacts::is_whole)
+    };
+    let mut found = Vec::new();
+    let read = streams.tracks.unobserved(device, plane, is_whole, &mut |what| found.push(what));
+    for what in found {
+        findings.add(Code::StreamContradiction, None, None, what);
+    }
+    // Beside a writer, files may have gone since: then there is nothing to be said of them.
+    if let Err(error) = read
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        findings.add(Code::ReadFailed, None, None, error.to_string());
+    }
 }
 
 /// A report of findings alone.

@@ -25,6 +25,7 @@ mod database;
 mod finding;
 mod intervals;
 mod live;
+mod planes;
 mod quarantine;
 pub mod repair;
 mod report;
@@ -33,6 +34,7 @@ mod seal;
 mod segment;
 mod streams;
 mod torn_seal;
+mod tracks;
 mod walk;
 
 use std::io;

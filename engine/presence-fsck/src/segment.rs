@@ -4,7 +4,7 @@
 //! - Blocks and catalogs reach [`Streams`] in the order of the log.
 //! - Where index or footer and the entries differ, the entries are right.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use presence_format::Compression;
@@ -13,12 +13,13 @@ use presence_format::caps::{PAYLOAD_BYTES_MAX, SEGMENT_BYTES_MAX};
 use presence_format::catalog::Catalog;
 use presence_format::entry::{Entry, EntryKind};
 use presence_format::index::{Index, IndexEntry};
+use presence_format::plane::region_of;
 use presence_format::segment::{FIRST_ENTRY, SegmentHeader};
 
 use crate::bytes::Bytes;
 use crate::database::Judge;
 use crate::finding::Code;
-use crate::intervals::Interval;
+use crate::planes;
 use crate::report::Level;
 use crate::seal::{self, Seal};
 use crate::torn_seal::{self, Called, Ending};
@@ -100,8 +101,10 @@ fn sealed(
     };
     let mut taker = Taker::new(judge, member, Some(&seal.index));
     let walked = walk::walk(bytes, bounds, &mut |entry, payload| taker.take(entry, payload))?;
-    let left = taker.left();
+    let left: Vec<(u32, IndexEntry)> = taker.left().take(100).collect();
+    let lost = taker.lost();
     let records = taker.records;
+    lost.iter().for_each(|(stream, entry)| judge.streams.lose(*stream, entry));
     told(judge, name, &walked, footer.torn_bytes.get() > 0, false);
     compare(judge, name, seal, &walked, records);
     if walked.rot.is_empty() && walked.gave_up.is_none() {
@@ -139,13 +142,7 @@ fn from_index(judge: &mut Judge<'_>, member: &Member, index: &Index) {
     for blocks in &index.streams {
         judge.totals.blocks += blocks.entries.len() as u64;
         for entry in &blocks.entries {
-            let interval = Interval {
-                from: entry.first_sequence.get(),
-                to: entry.end_sequence(),
-                first_ts: entry.first_ts.get(),
-                last_ts: entry.last_ts.get(),
-            };
-            if let Err(what) = judge.streams.take_interval(blocks.stream, interval) {
+            if let Err(what) = judge.streams.take_indexed(blocks.stream, entry) {
                 judge.findings.at(Code::StreamContradiction, name, entry.offset.get(), what);
             }
         }
@@ -308,6 +305,8 @@ struct Taker<'a, 'b, 'c> {
     is_log: bool,
     log_last: u32,
     records: u64,
+    /// Blocks that the index tells of and that were passed over.
+    missed: Vec<(u32, IndexEntry)>,
     /// Every block, where no index is at hand; not more than an index can hold.
     blocks: Vec<(u32, IndexEntry)>,
 }
@@ -331,6 +330,7 @@ impl<'a, 'b, 'c> Taker<'a, 'b, 'c> {
             is_log,
             log_last,
             records: 0,
+            missed: Vec::new(),
             blocks: Vec::new(),
         }
     }
@@ -388,17 +388,19 @@ impl<'a, 'b, 'c> Taker<'a, 'b, 'c> {
         {
             self.blocks.push((entry.header.stream.get(), index));
         }
-        if let Err(what) = self.judge.streams.take_block(entry) {
+        let without_a_hole = self.is_log && self.frames_count;
+        if let Err(what) = self.judge.streams.take_block(entry, without_a_hole) {
             self.judge.findings.at(Code::StreamContradiction, self.name, at, what);
             return;
         }
         self.compare(entry);
-        let stream = self.judge.streams.get(entry.header.stream.get());
-        if self.judge.level == Level::Deep
-            && let Some(stream) = stream
-            && let Err(what) = content(entry, payload, &stream.layout)
-        {
-            self.judge.findings.at(Code::BlockContent, self.name, at, what);
+        if self.judge.level != Level::Deep {
+            return;
+        }
+        let stream = entry.header.stream.get();
+        match self.judge.streams.content(stream, self.name, entry, payload) {
+            Ok(()) => {}
+            Err(what) => self.judge.findings.at(Code::BlockContent, self.name, at, what),
         }
     }
 
@@ -410,31 +412,55 @@ impl<'a, 'b, 'c> Taker<'a, 'b, 'c> {
         let rest = entries.get(*met..).unwrap_or_default();
         // Those before it were passed over with rotten bytes.
         let skipped = rest.iter().take_while(|other| other.offset.get() < at).count();
+        let missed = rest.iter().take(skipped).map(|other| (entry.header.stream.get(), *other));
+        self.missed.extend(missed);
         let other = rest.get(skipped);
         *met += skipped + usize::from(other.is_some_and(|other| other.offset.get() == at));
-        let same = other.is_some_and(|other| {
-            IndexEntry { rank: 0.into(), ..*other } == IndexEntry { rank: 0.into(), ..own }
-        });
-        if !same {
+        if other != Some(&own) {
             let what = "the index says something else of this block";
             self.judge.findings.at(Code::IndexDisagrees, self.name, at, what);
         }
     }
 
+    /// Blocks of the index that are not there, and no later one stands for the same region.
+    fn lost(&self) -> Vec<(u32, IndexEntry)> {
+        let missing: Vec<(u32, IndexEntry)> =
+            self.missed.iter().copied().chain(self.left()).collect();
+        let offsets: BTreeSet<u32> = missing.iter().map(|(_, entry)| entry.offset.get()).collect();
+        let mut newest: BTreeMap<(u32, i64), u64> = BTreeMap::new();
+        if !missing.is_empty() {
+            let entries = self.index.iter().flatten();
+            let entries = entries
+                .flat_map(|(&stream, (entries, _))| entries.iter().map(move |e| (stream, e)));
+            for (stream, entry) in entries.filter(|(_, e)| !offsets.contains(&e.offset.get())) {
+                let Some(region) = planes::region(entry) else { continue };
+                let newest = newest.entry((stream, region)).or_default();
+                *newest = entry.first_sequence.get().max(*newest);
+            }
+        }
+        let counts = |(stream, entry): &(u32, IndexEntry)| {
+            let region = planes::region(entry).unwrap_or(region_of(entry.first_ts.get()));
+            newest.get(&(*stream, region)).is_none_or(|&newest| newest < entry.first_sequence.get())
+        };
+        missing.into_iter().filter(counts).collect()
+    }
+
     /// Blocks of the index that were not met.
-    fn left(&self) -> Vec<(u32, IndexEntry)> {
+    fn left(&self) -> impl Iterator<Item = (u32, IndexEntry)> {
         let streams = self.index.iter().flatten();
-        let left = streams.flat_map(|(&stream, (entries, met))| {
+        streams.flat_map(|(&stream, (entries, met))| {
             let rest = entries.get(*met..).unwrap_or_default();
             rest.iter().map(move |entry| (stream, *entry))
-        });
-        left.take(100).collect()
+        })
     }
 }
 
 /// Decodes a block and compares its timestamps with its header.
 pub(crate) fn content(entry: &Entry, payload: &[u8], layout: &BlockLayout) -> Result<(), String> {
     let Some(block) = entry.block else { return Ok(()) };
+    if layout.is_plane() {
+        return planes::content(entry, payload, layout);
+    }
     let records = entry.header.records.get() as usize;
     let compression = Compression::from_code(block.compression).map_err(|error| error.what)?;
     let mut decoded = Vec::new();

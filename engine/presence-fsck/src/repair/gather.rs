@@ -5,6 +5,8 @@
 //! - Blocks of a stream come out ascending in sequence and time, as an index needs them; what
 //!   contradicts what came before is left out.
 //! - Of frames only places are kept, until a block is made of them or repeats them.
+//! - Blocks of planes come out as they are, in the order of their numbers, and between them the
+//!   words of frames that no later region of the segment stands for: each section as one block.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -16,10 +18,12 @@ use presence_format::catalog::{Catalog, StreamEntry};
 use presence_format::checksum::crc32;
 use presence_format::entry::{Entry, EntryKind};
 use presence_format::frame::Section;
-use presence_format::index::Index;
+use presence_format::index::{Index, IndexEntry};
+use presence_format::plane::region_of;
 use presence_format::segment::SegmentHeader;
 
 use crate::bytes::Bytes;
+use crate::planes;
 use crate::repair::output::{BlockHead, Output};
 use crate::repair::piece::Piece;
 use crate::walk::{self, Bounds};
@@ -89,6 +93,7 @@ pub(crate) fn gather(
         streams: BTreeMap::new(),
         retained_from: 0,
         frames: Bytes::open(device, &source.name)?,
+        newest: newest_regions(&mut bytes, bounds, known, source.deep)?,
         waiting: 0,
         from_frames: 0,
         deep: source.deep,
@@ -134,6 +139,8 @@ pub(super) struct Stream {
     pub(super) end: Option<(u64, i64)>,
     /// Sections of frames that no block repeated yet, in the order of the log.
     waiting: Vec<Place>,
+    /// Behind all numbers that entries of a plane have.
+    numbers: u64,
 }
 
 /// Where a section of a frame stands.
@@ -155,7 +162,7 @@ impl Place {
 impl Stream {
     fn new(entry: StreamEntry, told: bool) -> Self {
         let layout = BlockLayout::new(&entry.schema);
-        Self { entry, layout, told, end: None, waiting: Vec::new() }
+        Self { entry, layout, told, end: None, waiting: Vec::new(), numbers: 0 }
     }
 
     pub(super) fn order(&self) -> Order {
@@ -175,6 +182,8 @@ struct Taker<'a> {
     retained_from: u32,
     /// The file again, to read frames from.
     frames: Bytes,
+    /// The number of the newest sound block of each region, by stream.
+    newest: NewestRegions,
     /// Sections that wait, in all streams.
     waiting: usize,
     from_frames: u64,
@@ -259,6 +268,7 @@ impl Taker<'_> {
             self.waiting += 1;
             if let Some(stream) = self.stream(id) {
                 stream.waiting.push(place);
+                stream.numbers = stream.numbers.max(place.end());
             }
         }
         if self.waiting > WAITING_MAX {
@@ -274,6 +284,9 @@ impl Taker<'_> {
         let Some(block) = entry.block else { return Ok(()) };
         let deep = self.deep;
         let Some(stream) = self.stream(id) else { return Ok(()) };
+        if stream.layout.is_plane() {
+            return self.take_plane_block(entry, payload);
+        }
         let decoded_bytes = stream.layout.decoded_bytes(records as usize);
         let fits = block.schema_crc.get() == stream.layout.schema_crc()
             && block.decoded_bytes.get() as usize == decoded_bytes
@@ -295,10 +308,70 @@ impl Taker<'_> {
         Ok(())
     }
 
+    /// Takes a block of a plane, behind the words of frames with lower numbers.
+    fn take_plane_block(&mut self, entry: &Entry, payload: &[u8]) -> io::Result<()> {
+        let header = &entry.header;
+        let (id, records) = (header.stream.get(), header.records.get());
+        let first_sequence = header.first_sequence.get();
+        let Some((block, stream)) = entry.block.zip(self.streams.get(&id)) else { return Ok(()) };
+        let free = stream.end.map_or(0, |(end, _)| end);
+        if first_sequence < free || !is_sound_of_plane(&stream.entry, entry, payload, self.deep) {
+            return Ok(());
+        }
+        self.emit_words(id, first_sequence)?;
+        self.output.block(&BlockHead { stream: id, records, first_sequence, block }, &[payload])?;
+        if let Some(stream) = self.streams.get_mut(&id) {
+            let end = first_sequence.saturating_add(u64::from(records));
+            stream.end = Some((end, block.last_ts.get()));
+            stream.numbers = stream.numbers.max(end);
+        }
+        Ok(())
+    }
+
+    /// Makes blocks of words of what stands in frames with numbers below `to`, and in no region.
+    fn emit_words(&mut self, id: u32, to: u64) -> io::Result<()> {
+        let Some(stream) = self.streams.get_mut(&id) else { return Ok(()) };
+        let waiting = stream.waiting.partition_point(|place| place.end() <= to);
+        let places: Vec<Place> = stream.waiting.drain(..waiting).collect();
+        self.waiting -= places.len();
+        for place in places {
+            let bytes = self.frames.get(u64::from(place.offset), place.bytes as usize)?;
+            if crc32(bytes) != place.crc {
+                return Err(io::Error::other("the file changed while it was read"));
+            }
+            let (times, words) = bytes.split_at(bytes.len() / 2);
+            let pairs = times.as_chunks::<8>().0.iter().zip(words.as_chunks::<8>().0);
+            let mut kept: BTreeMap<i64, [u8; 8]> = BTreeMap::new();
+            for (sequence, (tick, word)) in (place.first_sequence..).zip(pairs) {
+                let tick = i64::from_le_bytes(*tick);
+                let newest = self.newest.get(&(id, region_of(tick)));
+                if newest.is_none_or(|&newest| newest < sequence) {
+                    kept.insert(tick, *word);
+                }
+            }
+            let (Some((&last, _)), false) =
+                (kept.last_key_value(), stream.end.is_some_and(|e| e.0 > place.first_sequence))
+            else {
+                continue;
+            };
+            let times: Vec<u8> = kept.keys().flat_map(|tick| tick.to_le_bytes()).collect();
+            let words: Vec<u8> = kept.values().copied().flatten().collect();
+            let records = kept.len() as u32;
+            let head = (id, place.first_sequence, records);
+            self.output.lanes(head, &stream.layout, &[times, words])?;
+            stream.end = Some((place.first_sequence.saturating_add(u64::from(records)), last));
+            self.from_frames += u64::from(records);
+        }
+        Ok(())
+    }
+
     /// Makes blocks of records below `to` that stand in frames only: before a block that begins at
     /// the timestamp `before`, or at the end.
     fn emit(&mut self, id: u32, to: u64, before: Option<i64>) -> io::Result<()> {
         let Some(stream) = self.streams.get_mut(&id) else { return Ok(()) };
+        if stream.layout.is_plane() {
+            return self.emit_words(id, to);
+        }
         let records_max = stream.layout.records_within(BLOCK_BYTES);
         let mut piece = Piece::default();
         for place in stream.waiting.clone() {
@@ -345,7 +418,9 @@ impl Taker<'_> {
         let told = self.streams.values().filter(|stream| stream.told || stream.end.is_some());
         let streams = told.map(|stream| {
             let mut entry = stream.entry.clone();
-            if let Some((end, ts)) = stream.end {
+            if stream.layout.is_plane() {
+                entry.sequence = entry.sequence.max(stream.numbers);
+            } else if let Some((end, ts)) = stream.end {
                 entry.sequence = entry.sequence.max(end);
                 entry.last_ts = entry.last_ts.max(Some(ts));
             }
@@ -353,4 +428,49 @@ impl Taker<'_> {
         });
         Catalog { retained_from: self.retained_from, streams: streams.collect() }
     }
+}
+
+/// By stream and region.
+type NewestRegions = BTreeMap<(u32, i64), u64>;
+
+/// Whether a block is one of the plane that `of` tells of.
+fn is_sound_of_plane(of: &StreamEntry, entry: &Entry, payload: &[u8], deep: bool) -> bool {
+    let Some((plane, block)) = of.schema.plane().zip(entry.block) else { return false };
+    let layout = BlockLayout::new(&of.schema);
+    block.schema_crc.get() == layout.schema_crc()
+        && planes::check_block(plane, entry).is_ok()
+        && (!deep || segment::content(entry, payload, &layout).is_ok())
+}
+
+/// Looks for the sound blocks of planes ahead of everything else: what is in a frame counts no more
+/// where one of them, further on, stands for its region.
+fn newest_regions(
+    bytes: &mut Bytes,
+    bounds: Bounds,
+    known: &Known,
+    deep: bool,
+) -> io::Result<NewestRegions> {
+    let mut newest = NewestRegions::new();
+    let mut planes: BTreeMap<u32, StreamEntry> = known.clone();
+    planes.retain(|_, entry| entry.schema.plane().is_some());
+    let mut take = |entry: &Entry, payload: &[u8]| {
+        if entry.kind == EntryKind::Catalog {
+            let catalog = Catalog::decode(payload).map_err(|error| error.what)?;
+            let found = catalog.streams.into_iter().filter(|one| one.schema.plane().is_some());
+            planes.extend(found.map(|one| (one.id, one)));
+        }
+        let id = entry.header.stream.get();
+        if let Some(of) = planes.get(&id)
+            && is_sound_of_plane(of, entry, payload, deep)
+            && let Some(index) = IndexEntry::of(entry)
+            && let Some(region) = planes::region(&index)
+        {
+            let newest = newest.entry((id, region)).or_default();
+            *newest = index.first_sequence.get().max(*newest);
+        }
+        Ok(())
+    };
+    walk::walk(bytes, bounds, &mut take)?;
+    bytes.forget();
+    Ok(newest)
 }

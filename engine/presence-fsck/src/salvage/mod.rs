@@ -8,6 +8,7 @@
 
 mod copy;
 mod hunt;
+mod tracks;
 mod units;
 
 use std::collections::{BTreeMap, HashSet};
@@ -22,16 +23,18 @@ use presence_format::block::BlockLayout;
 use presence_format::catalog::{Catalog, StreamEntry};
 use presence_format::entry::EntryKind;
 use presence_format::frame::Section;
-use presence_format::index::Index;
+use presence_format::index::{Index, IndexEntry};
 use presence_format::segment::SegmentHeader;
 use serde::Serialize;
 
 use crate::bytes::Bytes;
 use crate::intervals::{Interval, Intervals};
+use crate::planes::describe;
 use crate::report::{Level, Lost, Report, records_of};
 use crate::{Options, Progress, check, check_device};
 use copy::Copy;
 use hunt::Found;
+use tracks::PlaneCopy;
 use units::{Rank, Timeline, Unit};
 
 /// What the name of a copy that is being written begins with.
@@ -309,6 +312,8 @@ struct Survey {
     streams: BTreeMap<u32, Stream>,
     retained_from: u32,
     blocks: Vec<Unit>,
+    /// Blocks of planes that indexes tell of, by stream.
+    indexed: BTreeMap<u32, Vec<IndexEntry>>,
     /// Frames: file, offset, and whether they stand in their place.
     frames: Vec<(u32, u64, bool)>,
     salvaged: Salvaged,
@@ -378,18 +383,23 @@ impl Survey {
             }
         }
         for (file, find) in finds {
+            let given_up = find.log_last.is_some_and(|last| last < self.retained_from);
+            for (owner, stream, entry) in find.indexed {
+                if owner == database && !given_up {
+                    self.indexed.entry(stream).or_default().push(entry);
+                }
+            }
             self.salvaged.unsound += find.ended.unsound;
             if !find.ended.whole {
                 let name = self.files.get(file as usize).cloned().unwrap_or_default();
                 self.salvaged.unread.push(name);
             }
-            let is_given_up = find.log_last.is_some_and(|last| last < self.retained_from);
             for piece in find.pieces {
                 if piece.database != database {
                     self.salvaged.foreign += 1;
                 } else if find.replaced.contains(&piece.at) {
                     self.salvaged.replaced += 1;
-                } else if !is_given_up && piece.segment >= self.retained_from {
+                } else if !given_up && piece.segment >= self.retained_from {
                     self.take_piece(file, &piece);
                 }
             }
@@ -452,6 +462,28 @@ impl Survey {
         for (&id, stream) in &self.streams {
             let name = unique(&stream.entry.name, id, &mut names);
             let schema: &Schema = &stream.entry.schema;
+            if let Some(plane) = schema.plane() {
+                let units = sorted.remove(&id).unwrap_or_default();
+                done += units.iter().map(|unit| u64::from(unit.records)).sum::<u64>();
+                let indexed = self.indexed.remove(&id).unwrap_or_default();
+                let (name, layout) = (&stream.entry.name, BlockLayout::new(schema));
+                let copy = PlaneCopy { id, name, plane, layout, indexed };
+                match tracks::track(&db, plane) {
+                    Ok(track) => copy.take(&track, &mut source, &units, &mut self.salvaged)?,
+                    Err(error) => {
+                        let what = format!("{}: {error}", describe(plane));
+                        for unit in units {
+                            self.salvaged.refuse(source.name(unit.file), unit.at, &what);
+                        }
+                        continue;
+                    }
+                }
+                self.salvaged.streams += 1;
+                if !progress(Progress { done: all + done, all: 2 * all }) {
+                    return Err(Error::Interrupted);
+                }
+                continue;
+            }
             let made = db.create_stream(&name, schema.clone())?;
             let mut copy = Copy::new(&name, id, schema, made.column_writer()?, start);
             for unit in sorted.remove(&id).unwrap_or_default() {
@@ -553,6 +585,8 @@ struct Find {
     pieces: Vec<Piece>,
     /// Database, segment and number, and content.
     catalogs: Vec<(u64, (u32, u32), Catalog)>,
+    /// Database, stream, and a block of a plane that an index tells of.
+    indexed: Vec<(u64, u32, IndexEntry)>,
     /// Offsets of entries that others replaced.
     replaced: HashSet<u64>,
     ended: hunt::Ended,
@@ -578,6 +612,7 @@ fn search(
     let header = SegmentHeader::decode(bytes.get(0, SegmentHeader::BYTES)?).ok();
     let place = header.map(|header| (DatabaseId(header.database).short(), header.segment.get()));
     let (mut pieces, mut catalogs, mut replaced) = (Vec::new(), Vec::new(), HashSet::new());
+    let mut indexed = Vec::new();
     let mut timelines: BTreeMap<(u64, u32), Timeline> = BTreeMap::new();
     let mut going = true;
     let ended = hunt::hunt(&mut bytes, &mut |found: &Found<'_>| {
@@ -598,6 +633,7 @@ fn search(
             }
             EntryKind::Index => {
                 let index = Index::decode(found.payload, header.offset.get()).ok();
+                indexed.extend(index.iter().flat_map(|index| planes_of(index, owner.0)));
                 catalogs.extend(index.map(|index| (owner.0, version, index.catalog)));
             }
             EntryKind::Block | EntryKind::Frame => pieces.push(Piece {
@@ -614,5 +650,13 @@ fn search(
         if going { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
     let log_last = header.map(|header| header.log_last.get());
-    Ok((Find { log_last, pieces, catalogs, replaced, ended }, going))
+    Ok((Find { log_last, pieces, catalogs, indexed, replaced, ended }, going))
+}
+
+/// The blocks of planes that an index tells of.
+fn planes_of(index: &Index, owner: u64) -> impl Iterator<Item = (u64, u32, IndexEntry)> {
+    let planes = index.catalog.streams.iter().filter(|stream| stream.schema.plane().is_some());
+    let planes: HashSet<u32> = planes.map(|stream| stream.id).collect();
+    let blocks = index.streams.iter().filter(move |blocks| planes.contains(&blocks.stream));
+    blocks.flat_map(move |blocks| blocks.entries.iter().map(move |e| (owner, blocks.stream, *e)))
 }
