@@ -33,6 +33,7 @@ MUST_BE_SEEN = {
     *(f"lz4 mode {mode}" for mode in range(4)),
     *(f"packed mode {mode}" for mode in range(4)),
     *("rows", "stream", "patched", "excepted", "decimal"),
+    *("sparse", "runs", "dense", "block of words", "region without set ticks"),
 }  # fmt: skip
 
 
@@ -74,7 +75,7 @@ ENTRY_HEADER = (
     "magic header_crc database segment reserved offset number stream records first_sequence "
     "payload_bytes payload_crc previous_crc durable_offset"
 )
-BLOCK_HEADER = "first_ts last_ts decoded_bytes schema_crc compression reserved"
+BLOCK_HEADER = "first_ts last_ts decoded_bytes schema_crc compression set_ticks reserved"
 INDEX_ENTRY = "first_ts last_ts first_sequence offset payload_bytes records header_crc rank"
 FOOTER = (
     "magic footer_crc database segment index_offset data_end data_crc entries torn_bytes records "
@@ -91,12 +92,22 @@ def shown_schema(schema):
         }
         for column in schema.columns
     ]
-    return {
+    shown_schema = {
         "time_unit": schema.time_unit.name,
         "order": schema.order.name,
         "compression": schema.compression.name,
         "columns": columns,
     }
+    if schema.order.name == "any":
+        plane = schema.plane
+        require(plane.kind in (0, 1), "kind of a plane")
+        shown_schema["plane"] = {
+            "track": plane.track.text,
+            "rate": [plane.rate_num.value, plane.rate_den.value],
+            "epoch_us": plane.epoch_us,
+            "class": {"id": plane.class_id, "name": plane.class_name.text} if plane.kind else None,
+        }
+    return shown_schema
 
 
 def shown_catalog(catalog):
@@ -319,6 +330,68 @@ def decoded_block(compression, schema, count, payload):
     return decoded
 
 
+# --- regions, from section "Presence tracks" of README.md ----------------------------------------
+
+WORDS_ONLY = 2**32 - 1
+FORMS = {1: "sparse", 2: "runs", 3: "dense"}
+
+
+def container_ticks(form, data, count):
+    """The set ticks of a container of `count` of them, whose bytes are `data`."""
+    SEEN.add(form)
+    if form == "sparse":
+        ticks = [low for (low,) in struct.iter_unpack("<H", data)]
+    elif form == "runs":
+        runs = list(struct.iter_unpack("<HH", data)) + [(None, count)]
+        require(runs[0][1] == 0, "ticks before the first run")
+        ticks = []
+        for (first, before), (_, after) in zip(runs, runs[1:], strict=False):
+            require(before < after and (not ticks or ticks[-1] + 1 < first), "runs")
+            ticks += range(first, first + after - before)
+    else:
+        require(len(data) == 128 + 8192, "length of a dense container")
+        words = struct.unpack("<1024Q", data[128:])
+        ranks = [sum(w.bit_count() for w in words[: 16 * at]) for at in range(64)]
+        require(list(struct.unpack("<64H", data[:128])) == ranks, "ranks of a dense container")
+        ticks = [64 * at + bit for at, w in enumerate(words) for bit in range(64) if w >> bit & 1]
+    require(len(ticks) == count > 0 and ticks[-1] < 65536, "set ticks of a container")
+    require(all(a < b for a, b in zip(ticks, ticks[1:], strict=False)), "ticks that ascend")
+    return ticks
+
+
+def region(head, payload):
+    """What the twin shows of a region, and its records: ticks and words."""
+    numbers = [number for number in range(64) if head.containers >> number & 1]
+    at, rank, ticks, shown_containers = 24 + 8 * len(numbers), 0, [], []
+    directory = list(struct.iter_unpack("<II", payload[24:at]))
+    require(directory or len(payload) == at, "bytes behind a region without containers")
+    behind = [*directory, (head.set_ticks, len(payload) << 2)][1:]
+    ends, counts = [place >> 2 for _, place in behind], [later for later, _ in behind]
+    for number, (before, place), end, later in zip(numbers, directory, ends, counts, strict=True):
+        require((before, place >> 2) == (rank, at) and place & 3 in FORMS, "directory of a region")
+        form = FORMS[place & 3]
+        inside = container_ticks(form, payload[at:end], later - before)
+        ticks += [65536 * number + tick for tick in inside]
+        shown_containers.append({"container": number, "form": form, "rank": rank})
+        at, rank = end, rank + len(inside)
+    require(rank == head.set_ticks, "set ticks of a region")
+    words = {}
+    for tick in ticks:
+        tick += 4194304 * head.number
+        words[tick // 64 * 64] = words.get(tick // 64 * 64, 0) | 1 << tick % 64
+    if not words:
+        SEEN.add("region without set ticks")
+        words[4194304 * head.number] = 0
+    require(len(words) == head.words, "words of a region")
+    shown_region = {
+        "region": head.number,
+        "set_ticks": head.set_ticks,
+        "words": head.words,
+        "containers": shown_containers,
+    }
+    return shown_region, [list(words), list(words.values())]
+
+
 # --- a segment -----------------------------------------------------------------------------------
 
 
@@ -347,6 +420,7 @@ class Segment:
         self.end = len(data) - (64 if self.is_sealed else 0)
         self.schemas, self.schema_crcs = {}, {}
         self.answers, self.next, self.has_rot = {}, {}, False
+        self.planes = {}
 
     def stream_at(self, data):
         return KaitaiStream(BytesIO(data))
@@ -457,6 +531,9 @@ class Segment:
         schema, count = self.schemas[header.stream], header.records
         require(block.schema_crc == self.schema_crcs[header.stream], "schema checksum")
         payload = entry.stored
+        if schema.order.name == "any":
+            return self.shown_plane_block(entry, schema, count)
+        require(block.set_ticks == 0, "set ticks of a block of no plane")
         if block.compression.name != "none":
             payload = decoded_block(block.compression.name, schema, count, payload)
         require(len(payload) == block.decoded_bytes, "decoded length")
@@ -466,6 +543,42 @@ class Segment:
         shown_records = records(schema, lanes)
         self.take(header.stream, header.first_sequence, shown_records)
         return {"block": fields(block, BLOCK_HEADER), "records": shown_records}
+
+    def shown_plane_block(self, entry, schema, count):
+        header, block, payload = entry.header, entry.block_header, entry.stored
+        shown_block = {"block": fields(block, BLOCK_HEADER)}
+        number = None
+        if block.set_ticks == WORDS_ONLY:
+            SEEN.add("block of words")
+            require(block.compression.name == "none", "compression of a block of words")
+            lanes, end = self.lanes(schema, count, payload, 64)
+            require(end == len(payload), "bytes behind the last lane")
+        else:
+            require(block.compression.name == "presence", "compression of a region")
+            head = self.presence.Region(self.stream_at(payload))
+            shown_block["region"], lanes = region(head, payload)
+            number = head.number
+            require(block.set_ticks == head.set_ticks, "set ticks")
+            require(block.first_ts // 4194304 == block.last_ts // 4194304 == number, "region")
+        require(len(lanes[0]) == count, "records of a block of a plane")
+        require((block.first_ts, block.last_ts) == (lanes[0][0], lanes[0][-1]), "ends in ticks")
+        require(block.decoded_bytes == 2 * (8 * count + -(8 * count) % 64), "decoded length")
+        require(all(a < b for a, b in zip(lanes[0], lanes[0][1:], strict=False)), "ascending ticks")
+        shown_records = records(schema, lanes)
+        self.take_words(header.stream, header.first_sequence, shown_records, number)
+        return shown_block | {"records": shown_records}
+
+    def take_words(self, stream, first_sequence, shown_records, region=None):
+        """Words count instead of those of the same ticks, or of all of a region."""
+        require(first_sequence >= self.next.get(stream, 0), "numbers of a plane ascend")
+        self.next[stream] = first_sequence + len(shown_records)
+        words = self.planes.setdefault(stream, {})
+        if region is not None:
+            words = {tick: word for tick, word in words.items() if tick // 4194304 != region}
+        require(all(tick % 64 == 0 for tick, _ in shown_records), "words begin at multiples of 64")
+        words |= dict(shown_records)
+        self.planes[stream] = {tick: word for tick, word in words.items() if word}
+        self.answers[stream] = [list(item) for item in sorted(self.planes[stream].items())]
 
     def shown_frame(self, entry):
         sections, data, total = [], entry.stored, 0
@@ -478,7 +591,10 @@ class Segment:
             data, total = data[end:], total + count
             shown_records = records(schema, lanes)
             first_sequence = head.first_sequence.value
-            self.take(stream, first_sequence, shown_records)
+            if schema.order.name == "any":
+                self.take_words(stream, first_sequence, shown_records)
+            else:
+                self.take(stream, first_sequence, shown_records)
             sections.append(
                 {"stream": stream, "first_sequence": first_sequence, "records": shown_records}
             )
@@ -500,6 +616,15 @@ class Segment:
             name = column.name.text.encode()
             encoded += varint(len(name)) + name + bytes([column.dtype, column.num_sides])
             encoded += b"".join(varint(side.value) for side in column.sides)
+        if schema.order.name == "any":
+            plane = schema.plane
+            track = plane.track.text.encode()
+            encoded += varint(len(track)) + track
+            encoded += varint(plane.rate_num.value) + varint(plane.rate_den.value)
+            encoded += struct.pack("<qB", plane.epoch_us, plane.kind)
+            if plane.kind:
+                name = plane.class_name.text.encode()
+                encoded += struct.pack("<H", plane.class_id) + varint(len(name)) + name
         require(encoded in stored, "a schema that is not in its shortest form")
         return zlib.crc32(encoded)
 
@@ -563,7 +688,7 @@ class Segment:
         require(footer.data_crc == index.header.previous_crc, "data_crc")
         require(footer.records == sum(block.header.records for block in blocks), "records")
         indexed = {
-            entry.offset: (entry.header_crc, entry.records, entry.payload_bytes)
+            entry.offset: (entry.header_crc, entry.records, entry.payload_bytes, entry.rank)
             for group in index.payload.groups
             for entry in group.entries
         }
@@ -572,6 +697,7 @@ class Segment:
                 block.header.header_crc,
                 block.header.records,
                 block.header.payload_bytes,
+                block.block_header.set_ticks,
             )
             for block in blocks
         }

@@ -14,6 +14,7 @@ mod files;
 mod log_cases;
 mod pretty;
 mod rows;
+mod track_cases;
 mod twin;
 mod values;
 mod writer;
@@ -62,6 +63,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     let mut vectors = cases::all()?;
     vectors.extend(log_cases::all()?);
     vectors.extend(codec_cases::all()?);
+    vectors.extend(track_cases::all()?);
     vectors.sort_by_key(|vector| vector.name);
     let mode = match options {
         Options { verify: true, .. } => files::Mode::Verify,
@@ -111,7 +113,8 @@ mod tests {
     #[test]
     fn names_are_distinct_and_files_small() {
         let mut names: Vec<_> = cases::all().unwrap().iter().map(|vector| vector.name).collect();
-        for vector in log_cases::all().unwrap().iter().chain(&codec_cases::all().unwrap()) {
+        let more = [log_cases::all(), codec_cases::all(), track_cases::all()];
+        for vector in more.into_iter().flat_map(|vectors| vectors.unwrap()) {
             assert!(vector.bytes.len() < 128 << 10, "{}", vector.name);
             names.push(vector.name);
         }

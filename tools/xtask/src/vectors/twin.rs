@@ -12,6 +12,7 @@ use presence_format::entry::{ENTRY_ALIGN, Entry, EntryHeader, EntryKind, Place};
 use presence_format::frame::Section;
 use presence_format::index::{Index, IndexEntry};
 use presence_format::layout::Layout;
+use presence_format::plane::{Region, region_of};
 use presence_format::schema::Schema;
 use presence_format::segment::{FIRST_ENTRY, Footer, SegmentHeader};
 use presence_format::{Compression, FormatError, block::BlockHeader};
@@ -45,10 +46,12 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Twin> {
         schemas: BTreeMap::new(),
         answers: BTreeMap::new(),
         next: BTreeMap::new(),
+        planes: BTreeMap::new(),
         has_rot: false,
         found: Vec::new(),
     };
     reader.read_all()?;
+    reader.answer_planes();
     if let Some(footer) = &footer {
         reader.check_footer(footer)?;
     }
@@ -103,6 +106,8 @@ struct Reader<'a> {
     answers: Answers,
     /// The sequence that each stream's next record must have.
     next: BTreeMap<u32, u64>,
+    /// The words of each plane that count: those that are not 0.
+    planes: BTreeMap<u32, BTreeMap<i64, u64>>,
     /// Whether rot was passed over, so that records may be missing.
     has_rot: bool,
     found: Vec<Value>,
@@ -209,6 +214,10 @@ impl<'a> Reader<'a> {
             EntryKind::Block => {
                 let block = fixed(&BlockHeader::LAYOUT, self.bytes, at + EntryHeader::BYTES)?;
                 json.insert("block".to_owned(), block.into());
+                if block_is_region(entry) {
+                    let region = Region::parse(payload).map_err(text)?;
+                    json.insert("region".to_owned(), values::region(&region));
+                }
                 ("records", self.records(entry, payload)?)
             }
         };
@@ -241,7 +250,10 @@ impl<'a> Reader<'a> {
                 "first_sequence": section.first_sequence,
                 "records": records,
             }));
-            self.take(section.stream, section.first_sequence, records)?;
+            match schema.plane().is_some() {
+                true => self.take_words(section.stream, None, &records),
+                false => self.take(section.stream, section.first_sequence, records)?,
+            }
         }
         Ok(sections.into())
     }
@@ -263,12 +275,37 @@ impl<'a> Reader<'a> {
         let lanes: Vec<&[u8]> =
             layout.ranges(count).map(|range| decoded.get(range).unwrap_or_default()).collect();
         let records = values::records(schema, &layout, count, &lanes);
-        self.take(stream, entry.header.first_sequence.get(), records.clone())?;
+        if layout.is_plane() {
+            let region = block_is_region(entry).then(|| region_of(block.first_ts.get()));
+            self.take_words(stream, region, &records);
+        } else {
+            self.take(stream, entry.header.first_sequence.get(), records.clone())?;
+        }
         Ok(records.into())
     }
 
     fn schema(&self, stream: u32) -> Result<&Schema> {
         self.schemas.get(&stream).ok_or_else(|| format!("no catalog tells of stream {stream}"))
+    }
+
+    /// Takes words of a plane: they count instead of those of the same ticks, or of a region.
+    fn take_words(&mut self, stream: u32, region: Option<i64>, records: &[Value]) {
+        let words = self.planes.entry(stream).or_default();
+        words.retain(|tick, _| Some(region_of(*tick)) != region);
+        for record in records {
+            let tick = record.get(0).and_then(Value::as_i64);
+            let word = record.get(1).and_then(Value::as_u64);
+            words.extend(tick.zip(word));
+        }
+        words.retain(|_, word| *word != 0);
+    }
+
+    /// What planes answer: the words that count, by tick.
+    fn answer_planes(&mut self) {
+        for (stream, words) in &self.planes {
+            let words = words.iter().map(|(tick, word)| json!([tick, word]));
+            self.answers.insert(*stream, words.collect());
+        }
     }
 
     /// Adds records to the stream's answer, but for those it has already.
@@ -292,6 +329,11 @@ impl<'a> Reader<'a> {
         let sound = entry.number == footer.entries && entry.previous_crc == footer.data_crc;
         if sound { Ok(()) } else { Err("the footer is of another index".to_owned()) }
     }
+}
+
+/// Whether a block stands for a region of a plane.
+fn block_is_region(entry: &Entry) -> bool {
+    entry.block.is_some_and(|block| block.compression == Compression::Presence.code())
 }
 
 fn index(payload: &[u8], offset: u32) -> Result<Value> {

@@ -1,11 +1,12 @@
 //! Stored bytes as JSON: header fields by their layout, lanes by their element type.
 
-use presence_format::DType;
 use presence_format::block::{BlockLayout, Lane};
 use presence_format::catalog::Catalog;
 use presence_format::entry::EntryKind;
 use presence_format::layout::{Field, Layout};
+use presence_format::plane::{Container, REGION_CONTAINERS, Region};
 use presence_format::schema::{Compression, Schema};
+use presence_format::{DType, Plane, PlaneKind};
 use serde_json::{Map, Value, json};
 
 use super::rows::{double, shaped, single};
@@ -83,11 +84,48 @@ fn schema(schema: &Schema) -> Value {
     let columns = schema.columns().iter().map(|column| {
         json!({"name": column.name(), "dtype": column.dtype().name(), "shape": column.shape()})
     });
-    json!({
+    let mut json = json!({
         "time_unit": schema.time_unit().name(),
         "order": schema.order().name(),
         "compression": schema.compression().name(),
         "columns": columns.collect::<Vec<_>>(),
+    });
+    if let (Some(plane), Some(json)) = (schema.plane(), json.as_object_mut()) {
+        json.insert("plane".to_owned(), self::plane(plane));
+    }
+    json
+}
+
+fn plane(plane: &Plane) -> Value {
+    let (num, den) = plane.rate();
+    let class = match plane.kind() {
+        PlaneKind::Observed => Value::Null,
+        PlaneKind::Class { id, name } => json!({"id": id, "name": name}),
+    };
+    json!({
+        "track": plane.track(),
+        "rate": [num, den],
+        "epoch_us": plane.epoch_us(),
+        "class": class,
+    })
+}
+
+/// The containers of a region: number, form, and the ticks set before.
+pub(crate) fn region(region: &Region<'_>) -> Value {
+    let containers = (0..REGION_CONTAINERS).filter_map(|number| {
+        let (container, rank) = region.container(number)?;
+        let form = match container {
+            Container::Sparse(_) => "sparse",
+            Container::Runs { .. } => "runs",
+            Container::Dense { .. } => "dense",
+        };
+        Some(json!({"container": number, "form": form, "rank": rank}))
+    });
+    json!({
+        "region": region.number(),
+        "set_ticks": region.count(),
+        "words": region.words(),
+        "containers": containers.collect::<Vec<_>>(),
     })
 }
 
