@@ -92,7 +92,9 @@ impl Context {
         };
         let classes = parser.conclude(&mut notes);
         let stream_name = self.input.stem.clone();
-        let description = Description { stream_name, format, schema, classes, is_sorted, notes };
+        let frames = parser.frames();
+        let description =
+            Description { stream_name, format, schema, frames, classes, is_sorted, notes };
         Ok((parser, description))
     }
 

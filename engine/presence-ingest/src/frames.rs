@@ -18,6 +18,15 @@ pub(crate) struct FrameClock {
     first: u32,
 }
 
+/// How a file counts its frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frames {
+    /// Frames a second.
+    pub rate: Rate,
+    /// The number of the frame at time zero.
+    pub first: u32,
+}
+
 impl FrameClock {
     /// The clock and a note on how it counts.
     pub(crate) fn new(options: &Options, default: Rate, first: u32) -> (Self, String) {
@@ -28,6 +37,11 @@ impl FrameClock {
              they are no dates"
         );
         (Self { rate, first }, note)
+    }
+
+    /// How it counts.
+    pub(crate) const fn frames(self) -> Frames {
+        Frames { rate: self.rate, first: self.first }
     }
 
     /// The number and time of the frame in `cell`, which is field `field`.

@@ -15,6 +15,7 @@ use crate::context::Context;
 use crate::csv;
 use crate::detect::{HEAD_BYTES, detect, first_line};
 use crate::error::{IngestError, IngestErrorKind, Result};
+use crate::frames::Frames;
 use crate::lines::{Lines, Split};
 use crate::options::{Format, Options};
 use crate::parser::Parser;
@@ -34,6 +35,8 @@ pub struct Description {
     pub format: Format,
     /// The columns, the unit of timestamps, and the order: always non-decreasing.
     pub schema: Schema,
+    /// How the frames in the column `frame` are counted; `None` of CSV, which has none.
+    pub frames: Option<Frames>,
     /// Codes in the column `class_id` and their names; empty where the file has no classes.
     /// KITTI: all known types, then those the file adds. MOT: those of MOTChallenge.
     pub classes: Vec<(u16, String)>,

@@ -39,7 +39,7 @@ const FIELDS: [&str; 18] = [
 /// The parser of KITTI lines.
 #[derive(Debug)]
 pub(crate) struct Kitti {
-    clock: FrameClock,
+    pub(crate) clock: FrameClock,
     pub(crate) classes: ClassTable,
     /// Whether new names are still added to the table.
     pub(crate) is_learning: bool,

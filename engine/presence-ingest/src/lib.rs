@@ -54,6 +54,7 @@ mod source;
 
 pub use detect::detect;
 pub use error::{IngestError, IngestErrorKind, Result};
+pub use frames::Frames;
 pub use import::{Description, Import};
 pub use options::{Format, Options, TimeScale};
 pub use progress::{Phase, Progress};

@@ -31,7 +31,7 @@ const FIELDS: [&str; 10] = [
 /// The parser of MOT lines.
 #[derive(Debug)]
 pub(crate) struct Mot {
-    clock: FrameClock,
+    pub(crate) clock: FrameClock,
     /// Whether a line of 9 fields, and so a class, was seen.
     pub(crate) has_classes: bool,
 }

@@ -6,6 +6,7 @@
 use crate::classes;
 use crate::csv::CsvRecord;
 use crate::fault::Fault;
+use crate::frames::Frames;
 use crate::kitti::Kitti;
 use crate::lines::Fields;
 use crate::mot::Mot;
@@ -27,6 +28,15 @@ impl Parser {
             Self::Csv(csv) => csv.parse(fields, rows),
             Self::Mot(mot) => mot.parse(fields, rows),
             Self::Kitti(kitti) => kitti.parse(fields, rows),
+        }
+    }
+
+    /// How the file counts its frames, where it has frames.
+    pub(crate) const fn frames(&self) -> Option<Frames> {
+        match self {
+            Self::Csv(_) => None,
+            Self::Mot(mot) => Some(mot.clock.frames()),
+            Self::Kitti(kitti) => Some(kitti.clock.frames()),
         }
     }
 

@@ -8,7 +8,7 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use presence::Error;
+use presence::{Error, ExpressionError};
 use presence_ingest::{IngestError, IngestErrorKind};
 use serde_json::json;
 
@@ -73,6 +73,12 @@ kinds! {
     Usage = "usage", 2;
     /// No stream has the name.
     NoSuchStream = "no_such_stream", 2;
+    /// No presence track has the name.
+    NoSuchTrack = "no_such_track", 2;
+    /// A presence track, or a part of one, has the name already.
+    TrackExists = "track_exists", 2;
+    /// The text of an expression over classes that is none.
+    Expression = "expression", 2;
     /// The stream was closed for ever.
     StreamFinished = "stream_finished", 2;
     /// A range that ends before it begins.
@@ -139,6 +145,13 @@ impl Failure {
             return Self::new(Kind::ClosedPipe, "");
         }
         Self::new(Kind::Io, format!("cannot {doing}: {error}"))
+    }
+
+    /// The text of an expression over classes that is none, with a mark where it ceases to be one.
+    pub fn expression(text: &str, error: &ExpressionError) -> Self {
+        let at = text.char_indices().nth(error.column.saturating_sub(1));
+        let (before, behind) = text.split_at(at.map_or(text.len(), |(at, _)| at));
+        Self::new(Kind::Expression, format!("{error}, at the mark: {before}▶{behind}"))
     }
 
     /// What was asked cannot be done with what is there.
@@ -235,6 +248,8 @@ fn kind_of(error: &Error) -> Kind {
         Error::Interrupted { .. } => Kind::Interrupted,
         Error::NetworkFileSystem { .. } => Kind::NetworkFileSystem,
         Error::NoSuchStream { .. } => Kind::NoSuchStream,
+        Error::NoSuchTrack { .. } => Kind::NoSuchTrack,
+        Error::TrackExists { .. } => Kind::TrackExists,
         Error::StreamFinished { .. } => Kind::StreamFinished,
         Error::ReversedRange { .. } => Kind::ReversedRange,
         Error::Invalid { .. }

@@ -42,6 +42,18 @@ pub fn stdout_is_live() -> bool {
     io::stdout().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
+/// Characters in a line of the terminal at standard output; 80 where there is none.
+pub fn width() -> u16 {
+    const DEFAULT: u16 = 80;
+    #[cfg(unix)]
+    if let Ok(size) = rustix::termios::tcgetwinsize(io::stdout())
+        && size.ws_col >= 20
+    {
+        return size.ws_col;
+    }
+    DEFAULT
+}
+
 /// An argument as a shell wants it, for commands that are shown to be copied.
 pub fn quote(argument: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=+,@%".contains(c);

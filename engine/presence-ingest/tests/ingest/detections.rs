@@ -1,6 +1,6 @@
 //! MOT and KITTI text: well formed and malformed.
 
-use presence_ingest::{Format, IngestErrorKind, Options, Rate};
+use presence_ingest::{Format, Frames, IngestErrorKind, Options, Rate};
 
 use crate::support::{strict, text};
 
@@ -36,6 +36,7 @@ fn mot_values() {
     assert!(visibility[0].is_nan() && world[3..].iter().all(|v| v.is_nan()));
     assert_eq!((visibility[1], &world[..3]), (0.5, &[-1.0; 3][..]));
     assert_eq!(got.description.classes[0], (1, "Pedestrian".to_owned()));
+    assert_eq!(got.description.frames, Some(Frames { rate: Rate::new(30, 1).unwrap(), first: 1 }));
     let note = &got.report.notes[0];
     assert!(note.contains("30/1") && note.contains("default"), "{note}");
 }

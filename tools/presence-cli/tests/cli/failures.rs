@@ -44,7 +44,9 @@ fn place() -> (Place, Database) {
     place.file("binary", "\u{1}\0\u{2}");
     place.file("none.csv", "");
     std::fs::create_dir(place.path("sub")).unwrap();
+    place.file("gt.txt", "1,1,1,2,3,4,1,1,1\n");
     place.run("import a.csv --into db").code(0);
+    place.run("import a.csv --stream gt:observed --into taken").code(0);
     place.run("import a.csv --into ended").code(0);
     let ended = Database::open(place.path("ended"), Options::default()).unwrap();
     ended.stream("a").unwrap().column_writer().unwrap().finish().unwrap();
@@ -102,12 +104,15 @@ fn cases() -> Vec<Case> {
         (3, Kind::Locked, "import a.csv --into locked"),
         (3, Kind::NotADatabase, "import a.csv --into a.csv"),
         (2, Kind::Usage, "import a.csv sub/a.csv --into new"),
+        (2, Kind::TrackExists, "import gt.txt --into taken"),
         (3, Kind::Io, "import nowhere.csv --into new"),
     ];
     let ask = [
         (2, Kind::Usage, "at db"),
         (2, Kind::NoSuchStream, "at db nix 5"),
         (2, Kind::ReversedRange, "window db a 30 10"),
+        (2, Kind::NoSuchTrack, "ratio db nix 5"),
+        (2, Kind::Expression, "times db a )"),
         (3, Kind::Io, "info none"),
         (3, Kind::NotADatabase, "info sub"),
         (3, Kind::Incompatible, "info newer"),

@@ -17,3 +17,4 @@ mod imports;
 mod kills;
 mod recordings;
 mod support;
+mod tracks;

@@ -12,8 +12,10 @@ mod commands;
 mod demo;
 mod export;
 mod open;
+mod question;
 mod report;
 mod session;
+mod sightings;
 
 use std::process::ExitCode;
 

@@ -12,6 +12,7 @@ use presence::{Batch, ColumnWriter, Database, Error, Level, Options, Schema, Str
 
 use crate::open;
 use crate::report;
+use crate::sightings::{Plan, Sightings};
 use presence_cli::failure::{Failure, Result};
 use presence_cli::interrupt::on_interrupt;
 use presence_cli::moment;
@@ -35,6 +36,40 @@ struct Inner {
     current: Option<(String, String, u64)>,
     /// The import has ended by itself; a signal is too late to change how.
     is_over: bool,
+}
+
+/// Where the records of a file are to go.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) file: &'a str,
+    /// The name of the stream, and of the track.
+    pub(crate) name: &'a str,
+    pub(crate) schema: &'a Schema,
+    pub(crate) is_compression_given: bool,
+    pub(crate) first_ts: Option<i64>,
+    pub(crate) plan: Option<&'a Plan>,
+}
+
+impl Wanted<'_> {
+    fn begin(&self, db: &Database) -> Result<(Stream, Option<Sightings>)> {
+        let found = match db.stream(self.name) {
+            Err(Error::NoSuchStream { .. }) => None,
+            found => Some(found?),
+        };
+        if let Some(stream) = &found {
+            check(stream, self.schema, self.is_compression_given, self.first_ts)?;
+        }
+        if let Some(plan) = self.plan {
+            plan.check(db, self.name)?;
+        }
+        // First, since a stream may be in the way of it.
+        let sightings = self.plan.map(|plan| plan.clone().begin(db, self.name)).transpose()?;
+        let stream = match found {
+            Some(stream) => stream,
+            None => db.create_stream(self.name, self.schema.clone())?,
+        };
+        Ok((stream, sightings))
+    }
 }
 
 /// Takes a lock; what a thread that panicked left is consistent between batches.
@@ -124,19 +159,13 @@ impl Session {
         Arc::clone(&self.bar)
     }
 
-    /// The stream to append the records of `file` to: a new one, or the one there is where it has
-    /// the same columns and ends before `first_ts`.
+    /// The stream to append the records of a file to: a new one, or the one there is where it has
+    /// the same columns and ends before the first of them; and the track that they fill, likewise.
     ///
     /// # Errors
-    /// Where the stream that exists is another one, or reaches into the new records.
-    pub(crate) fn begin(
-        &self,
-        file: &str,
-        name: &str,
-        schema: &Schema,
-        is_compression_given: bool,
-        first_ts: Option<i64>,
-    ) -> Result<Stream> {
+    /// Where the stream that exists is another one, or reaches into the new records; where the
+    /// track that exists has other ticks. Nothing was made then.
+    pub(crate) fn begin(&self, wanted: Wanted<'_>) -> Result<(Stream, Option<Sightings>)> {
         let mut inner = lock(&self.inner);
         let db = match inner.db.take() {
             Some(db) => db,
@@ -147,29 +176,28 @@ impl Session {
                 db
             }
         };
-        let stream = match db.stream(name) {
-            Err(Error::NoSuchStream { .. }) => db.create_stream(name, schema.clone()),
-            Err(error) => Err(error),
-            Ok(stream) => {
-                let fits = check(&stream, schema, is_compression_given, first_ts);
-                inner.db = Some(db);
-                fits?;
-                inner.current = Some((file.to_owned(), name.to_owned(), 0));
-                return Ok(stream);
-            }
-        };
+        let begun = wanted.begin(&db);
         inner.db = Some(db);
-        inner.current = Some((file.to_owned(), name.to_owned(), 0));
-        Ok(stream?)
+        let begun = begun?;
+        inner.current = Some((wanted.file.to_owned(), wanted.name.to_owned(), 0));
+        Ok(begun)
     }
 
-    /// Appends a batch, whole or not at all.
+    /// Appends a batch, whole or not at all, and sets in the track what it tells of.
     ///
     /// # Errors
-    /// As [`ColumnWriter::append_batch`].
-    pub(crate) fn append(&self, writer: &mut ColumnWriter, batch: &Batch) -> Result<()> {
+    /// As [`ColumnWriter::append_batch`] and [`Sightings::put`].
+    pub(crate) fn append(
+        &self,
+        writer: &mut ColumnWriter,
+        sightings: Option<&mut Sightings>,
+        batch: &Batch,
+    ) -> Result<()> {
         let mut inner = lock(&self.inner);
         writer.append_batch(batch)?;
+        if let Some(sightings) = sightings {
+            sightings.put(batch)?;
+        }
         if let Some((_, _, records)) = &mut inner.current {
             *records += batch.len() as u64;
         }

@@ -1,4 +1,4 @@
-//! `presence import`: files people have, into streams.
+//! `presence import`: files people have, into streams, and detections into presence tracks too.
 //!
 //! # Invariants
 //! - A file whose opening or first reading fails leaves nothing behind; one that fails later
@@ -13,7 +13,8 @@ use presence::{Compression, TimeUnit, check_name};
 use presence_ingest::{Format, Import, Options, Phase, Progress, Rate, Report, Source, TimeScale};
 use serde_json::json;
 
-use crate::session::{Session, lock};
+use crate::session::{Session, Wanted, lock};
+use crate::sightings::{Filled, Plan, Sightings};
 use presence_cli::failure::{Failure, Outcome, Result};
 use presence_cli::moment;
 use presence_cli::output::Output;
@@ -50,6 +51,12 @@ pub(crate) struct Arguments {
     /// MOT, KITTI: frames a second, like 30, 29.97 or 30000/1001; by default 30 and 10.
     #[arg(long, value_name = "RATE")]
     frame_rate: Option<Rate>,
+    /// MOT, KITTI: how sure a detection must be to count as present in the track.
+    #[arg(long, value_name = "CONFIDENCE", default_value = "0.5", value_parser = parse_threshold)]
+    threshold: f64,
+    /// MOT, KITTI: fill the stream only, and no presence track of its name.
+    #[arg(long)]
+    no_track: bool,
     /// CSV: the delimiter, one ASCII character or `tab`; by default the commonest of `,` `;` and
     /// tab in the header.
     #[arg(long, value_name = "CHARACTER", value_parser = parse_delimiter)]
@@ -85,6 +92,13 @@ fn parse_unit(text: &str) -> Result<TimeUnit, String> {
         .into_iter()
         .find(|unit| unit.name() == text)
         .ok_or_else(|| format!("{text:?} is not a unit of timestamps; one of us, ns"))
+}
+
+fn parse_threshold(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|threshold| (0.0..=1.0).contains(threshold))
+        .ok_or_else(|| format!("{text:?} is no confidence; it is a number from 0 to 1"))
 }
 
 fn parse_delimiter(text: &str) -> Result<u8, String> {
@@ -151,6 +165,7 @@ struct Imported {
     first_ts: Option<i64>,
     last_ts: Option<i64>,
     classes: Vec<(u16, String)>,
+    track: Option<Filled>,
     report: Report,
 }
 
@@ -190,20 +205,28 @@ fn import(arguments: &Arguments, session: &Session, file: &Path) -> Result<Impor
     };
     let mut import = Import::open_watched(source, arguments.options(), tell)?;
     let description = import.description().clone();
-    let stream_name = arguments.stream.clone().unwrap_or(description.stream_name);
+    let stream_name = arguments.stream.clone().unwrap_or_else(|| description.stream_name.clone());
     check_name("stream", &stream_name)
         .map_err(|error| Failure::usage(error.what).with("give one with --stream"))?;
     let compression = arguments.compression.unwrap_or_default();
+    let plan =
+        if arguments.no_track { None } else { Plan::new(&description, arguments.threshold)? };
     let schema = description.schema.with_compression(compression);
     // Sorts where that is needed: until now nothing was made that a fault could leave behind.
     let mut batch = import.next_batch()?;
     let first_ts = batch.and_then(|batch| batch.timestamps.first().copied());
-    let is_given = arguments.compression.is_some();
-    let stream = session.begin(&name, &stream_name, &schema, is_given, first_ts)?;
+    let (stream, mut sightings) = session.begin(Wanted {
+        file: &name,
+        name: &stream_name,
+        schema: &schema,
+        is_compression_given: arguments.compression.is_some(),
+        first_ts,
+        plan: plan.as_ref(),
+    })?;
     let mut writer = stream.column_writer()?;
     let mut last_ts = first_ts;
     while let Some(records) = batch {
-        session.append(&mut writer, records)?;
+        session.append(&mut writer, sightings.as_mut(), records)?;
         last_ts = records.timestamps.last().copied().or(last_ts);
         batch = import.next_batch()?;
     }
@@ -215,6 +238,7 @@ fn import(arguments: &Arguments, session: &Session, file: &Path) -> Result<Impor
         first_ts,
         last_ts,
         classes: description.classes,
+        track: sightings.map(Sightings::end),
         report: import.report().clone(),
     })
 }
@@ -262,6 +286,9 @@ impl Imported {
                 self.classes.iter().map(|(id, name)| format!("{id} {name}")).collect();
             writeln!(out, "  class_id: {}", escape(&classes.join(", ")))?;
         }
+        if let Some(track) = &self.track {
+            writeln!(out, "  {}", escape(&track.described(report.records)))?;
+        }
         if report.skipped_total > 0 {
             writeln!(out, "  skipped {}:", counted(report.skipped_total, "line"))?;
         }
@@ -292,6 +319,16 @@ fn summary_json(all: &[Imported]) -> serde_json::Value {
         if let (false, Some(stream)) = (imported.classes.is_empty(), stream.as_object_mut()) {
             let classes = imported.classes.iter().map(|(id, name)| json!({"id": id, "name": name}));
             stream.insert("classes".to_owned(), classes.collect());
+        }
+        let kept = parts.iter().filter_map(|part| part.track.as_ref());
+        if let (Some(track), Some(stream)) = (kept.clone().next(), stream.as_object_mut()) {
+            let track = json!({
+                "name": track.name,
+                "rate": track.rate.to_string(),
+                "threshold": track.threshold,
+                "records_kept": kept.map(|track| track.kept).sum::<u64>(),
+            });
+            stream.insert("track".to_owned(), track);
         }
         streams.push(stream);
     }

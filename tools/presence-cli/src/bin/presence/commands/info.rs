@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
-use presence::{Database, SegmentStats, Stream, StreamStats};
+use presence::{Database, PresenceTrack, SegmentStats, Stream, StreamStats, TimeUnit, class};
 use serde_json::{Value, json};
 
 use crate::open;
@@ -36,7 +36,7 @@ pub(crate) fn run(arguments: &Arguments, json: bool) -> Result<Outcome> {
     let db = open::to_read(&arguments.db)?;
     let mut out = Output::stdout();
     if json {
-        serde_json::to_writer(&mut out, &to_json(&db))?;
+        serde_json::to_writer(&mut out, &to_json(&db)?)?;
         writeln!(out)?;
     } else {
         write(&db, &mut out)?;
@@ -46,15 +46,41 @@ pub(crate) fn run(arguments: &Arguments, json: bool) -> Result<Outcome> {
     Ok(if damaged { Outcome::Damaged } else { Outcome::Fine })
 }
 
-fn to_json(db: &Database) -> Value {
+fn to_json(db: &Database) -> Result<Value> {
     let streams: Vec<Value> = db.streams().iter().map(stream_json).collect();
+    let tracks = db.tracks();
+    let tracks: Result<Vec<Value>> = tracks.iter().map(track_json).collect();
     let segments: Vec<Value> = db.segments().iter().map(segment_json).collect();
-    json!({
+    Ok(json!({
         "id": hex(db),
         "streams": streams,
+        "tracks": tracks?,
         "segments": segments,
         "report": report::to_json(db.report()),
-    })
+    }))
+}
+
+/// What was ever observed of a track: its first and last tick, by their starts, and their number.
+/// Of what is lost to damage it cannot tell.
+fn observed(track: &PresenceTrack) -> Result<(Option<i64>, Option<i64>, u64)> {
+    let track = track.clone().skip_gaps();
+    let all = class(0) | !class(0);
+    Ok((track.first(&all, ..)?, track.last(&all, ..)?, track.count(&all, ..)?))
+}
+
+fn track_json(track: &PresenceTrack) -> Result<Value> {
+    let (first_ts, last_ts, observed) = observed(track)?;
+    let classes = track.classes();
+    let classes = classes.iter().map(|class| json!({"id": class.id, "name": class.name}));
+    Ok(json!({
+        "name": track.name(),
+        "rate": track.grid().rate().to_string(),
+        "epoch_us": track.grid().epoch_us(),
+        "classes": classes.collect::<Vec<_>>(),
+        "first_ts": first_ts,
+        "last_ts": last_ts,
+        "observed": observed,
+    }))
 }
 
 fn stream_json(stream: &Stream) -> Value {
@@ -102,7 +128,7 @@ fn hex(db: &Database) -> String {
 ///
 /// # Errors
 /// Where the output cannot be written.
-pub(crate) fn write(db: &Database, out: &mut impl Write) -> io::Result<()> {
+pub(crate) fn write(db: &Database, out: &mut impl Write) -> Result<()> {
     let (streams, segments) = (db.streams(), db.segments());
     let on_disk: u64 = segments.iter().map(|segment| segment.bytes).sum();
     writeln!(
@@ -116,6 +142,11 @@ pub(crate) fn write(db: &Database, out: &mut impl Write) -> io::Result<()> {
     if !streams.is_empty() {
         writeln!(out)?;
         write_streams(&streams, out)?;
+    }
+    let tracks = db.tracks();
+    if !tracks.is_empty() {
+        writeln!(out)?;
+        write_tracks(&tracks, out)?;
     }
     if !segments.is_empty() {
         writeln!(out)?;
@@ -163,6 +194,42 @@ fn write_streams(streams: &[Stream], out: &mut impl Write) -> io::Result<()> {
     table.write(out)
 }
 
+/// Classes of a track that are shown before the rest is left to `--json`.
+const CLASSES_SHOWN: usize = 6;
+
+fn write_tracks(tracks: &[PresenceTrack], out: &mut impl Write) -> Result<()> {
+    let mut table = Table::new(&[
+        ("track", Align::Left),
+        ("ticks/s", Align::Right),
+        ("observed", Align::Right),
+        ("from", Align::Left),
+        ("last", Align::Left),
+        ("classes", Align::Left),
+    ]);
+    for track in tracks {
+        let (first, last, observed) = observed(track)?;
+        let time = |t: Option<i64>| {
+            t.map_or_else(|| "-".to_owned(), |t| moment::describe(t, TimeUnit::Us))
+        };
+        let classes = track.classes();
+        let hidden = classes.len().saturating_sub(CLASSES_SHOWN);
+        let classes = classes.iter().take(CLASSES_SHOWN).map(|class| match &class.name {
+            Some(name) => format!("{} {name}", class.id),
+            None => class.id.to_string(),
+        });
+        let more = (hidden > 0).then(|| format!("and {hidden} more"));
+        table.line([
+            track.name().to_owned(),
+            track.grid().rate().to_string(),
+            count(observed),
+            time(first),
+            time(last),
+            classes.chain(more).collect::<Vec<_>>().join(", "),
+        ]);
+    }
+    Ok(table.write(out)?)
+}
+
 fn ratio(stats: &StreamStats) -> String {
     if stats.raw_bytes == 0 || stats.stored_bytes == 0 {
         return "-".to_owned();
@@ -193,7 +260,7 @@ fn write_segments(segments: &[SegmentStats], out: &mut impl Write) -> io::Result
             bytes(segment.bytes),
             count(segment.records),
             state.to_owned(),
-            moment::describe(segment.created_unix_us, presence::TimeUnit::Us),
+            moment::describe(segment.created_unix_us, TimeUnit::Us),
         ]);
     }
     if hidden > 0 {

@@ -9,7 +9,11 @@ mod compact;
 mod demo;
 pub(crate) mod import;
 pub(crate) mod info;
+mod intervals;
+mod ratio;
 mod retain;
+mod timeline;
+mod times;
 mod window;
 
 use clap::Subcommand;
@@ -19,14 +23,23 @@ use presence_cli::failure::{Outcome, Result};
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Bring files into a database: CSV with a header, MOT challenge text, KITTI tracking labels.
+    /// Bring files into a database: CSV with a header; MOT challenge text and KITTI tracking labels,
+    /// which fill a presence track too.
     Import(import::Arguments),
-    /// Show the streams of a database, and what it costs and holds.
+    /// Show the streams and presence tracks of a database, and what it costs and holds.
     Info(info::Arguments),
     /// Show the record in force at a time: the last one at or before it.
     At(at::Arguments),
     /// Write the records of a range of time.
     Window(window::Arguments),
+    /// Tell how much of a time something was seen, of a presence track.
+    Ratio(ratio::Arguments),
+    /// List every tick at which something was seen, of a presence track.
+    Times(times::Arguments),
+    /// List from when to when something was seen, of a presence track.
+    Intervals(intervals::Arguments),
+    /// Draw when each class was seen, of a presence track.
+    Timeline(timeline::Arguments),
     /// Give up the oldest segments, by age or by size.
     Retain(retain::Arguments),
     /// Rewrite segments into fewer and better ones.
@@ -51,6 +64,10 @@ impl Command {
             Self::Info(arguments) => info::run(arguments, json),
             Self::At(arguments) => at::run(arguments, json),
             Self::Window(arguments) => window::run(arguments, json),
+            Self::Ratio(arguments) => ratio::run(arguments, json),
+            Self::Times(arguments) => times::run(arguments, json),
+            Self::Intervals(arguments) => intervals::run(arguments, json),
+            Self::Timeline(arguments) => timeline::run(arguments, json),
             Self::Retain(arguments) => retain::run(arguments, json),
             Self::Compact(arguments) => compact::run(arguments, json),
             Self::Backup(arguments) => backup::run(arguments, json),
