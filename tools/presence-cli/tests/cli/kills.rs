@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use presence::{Database, Options};
+use presence::{Database, Options, class};
 use presence_inject::{Effect, End, Plan};
 
 use crate::support::{Place, figure, program, recordings, say_skipped, scaled};
@@ -41,6 +41,17 @@ fn records(db: &Path) -> Vec<(i64, Vec<u8>)> {
     stream.iter().unwrap().map(|next| record(next.unwrap())).collect()
 }
 
+/// The observed ticks of the track beside the stream, and those at which its first class was there.
+fn ticks(db: &Path) -> [Vec<i64>; 2] {
+    let db = Database::open_read_only(db, Options::default()).unwrap();
+    let Ok(track) = db.track("s") else { return [Vec::new(), Vec::new()] };
+    let first = track.classes().first().map_or(0, |class| class.id);
+    [class(first) | !class(first), class(first)].map(|expression| {
+        let times = track.timestamps(&expression, ..).unwrap();
+        times.map(|time| time.unwrap()).collect()
+    })
+}
+
 /// The import of `source` into the database `db`.
 fn import(source: &Path, db: &Path) -> Command {
     let mut command = program();
@@ -67,11 +78,17 @@ fn check(place: &Place, all: &[(i64, Vec<u8>)], replay: &str) -> usize {
         info["streams"].as_array().unwrap().first().map_or(0, |s| s["records"].as_u64().unwrap());
     assert_eq!(told, held.len() as u64, "info and a full scan differ\nreplay: {replay}");
     assert!(held == all[..held.len()], "not the first {told} records\nreplay: {replay}");
+    // Of the track too the first ticks: what was seen was looked at, and recovery keeps it.
+    let [observed, seen] = ticks(&place.path("db"));
+    assert!(observed.is_sorted() && observed.windows(2).all(|two| two[1] - two[0] <= 33_334));
+    let was_looked_at = seen.iter().all(|time| observed.binary_search(time).is_ok());
+    assert!(was_looked_at, "{} seen, {} observed\nreplay: {replay}", seen.len(), observed.len());
     // A writer finds the same, and after it nothing is left to be said.
     place.run("compact db").code(0);
     let again = place.run("info db --json").code(0).json();
     assert_eq!(again["report"]["clean"], true, "{}\nreplay: {replay}", again["report"]);
     assert!(records(&place.path("db")) == held, "recovery changed it\nreplay: {replay}");
+    assert!(ticks(&place.path("db")) == [observed, seen], "its track\nreplay: {replay}");
     held.len()
 }
 

@@ -186,7 +186,7 @@ fn intervals_and_pieces_of_time() {
     place.run("ratio db gt 1 --every 1h --zone Nowhere/None").code(2);
     place.run("ratio db gt 1 --every 0s").code(2);
     let text = place.run("ratio db gt 1 --every 30min").code(0).out;
-    assert!(text.contains("0.5000  ██████████░"), "{text}");
+    assert!(text.contains("0.5000  ██████████ "), "{text}");
 }
 
 #[test]

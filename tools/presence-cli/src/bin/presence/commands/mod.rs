@@ -23,8 +23,8 @@ use presence_cli::failure::{Outcome, Result};
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Bring files into a database: CSV with a header; MOT challenge text and KITTI tracking labels,
-    /// which fill a presence track too.
+    /// Bring files into a database: CSV with a header; MOT challenge text and KITTI tracking
+    /// labels, which fill a presence track too.
     Import(import::Arguments),
     /// Show the streams and presence tracks of a database, and what it costs and holds.
     Info(info::Arguments),

@@ -166,7 +166,8 @@ fn write_pieces(pieces: &[BucketRatio], over: Over, out: &mut impl Write) -> Res
             moment::describe(piece.from_us, TimeUnit::Us),
             moment::describe(piece.to_us, TimeUnit::Us),
             ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.4}")),
-            ratio.map_or_else(String::new, bar),
+            // Without its empty part, which a timeline draws where nobody looked.
+            ratio.map_or_else(String::new, |ratio| bar(ratio).trim_end_matches('░').to_owned()),
             count(piece.ratio.present),
             count(piece.ratio.observed),
             count(piece.ratio.range_ticks),
