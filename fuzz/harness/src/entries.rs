@@ -86,6 +86,8 @@ fn block(entry: &Entry, payload: &[u8]) {
         }
         let mut decoded = vec![0; decoded_bytes];
         let done = layout.decode(compression, records, payload, &mut decoded);
-        assert!(done.is_ok() || compression != Compression::None);
+        // Of a block as it is, nothing but its length can be wrong.
+        let as_is = compression == Compression::None && payload.len() == decoded_bytes;
+        assert!(done.is_ok() || !as_is);
     }
 }
