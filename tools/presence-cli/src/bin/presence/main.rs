@@ -30,9 +30,10 @@ const CODES: &str = "\
 Exit codes: 0 fine, 1 the answer is \"no data\", 2 wrong usage or input, 3 I/O, 4 damaged data, \
 130 interrupted.
 
-Times: an integer in the stream's unit; a number with a unit (1.5s, 200ms, 12us, 3ns), counted \
-from zero of the stream's clock; a date and time (2014-07-01T00:30:00Z, UTC where it names no \
-offset); or `now`. Write -- before one that begins with a minus and ends with a unit.";
+Times: an integer in the stream's unit, for presence tracks microseconds; a number with a unit \
+(1.5s, 200ms, 12us, 3ns), counted from zero of the stream's clock; a date and time \
+(2014-07-01T00:30:00Z, UTC where it names no offset); or `now`. Write -- before one that begins \
+with a minus and ends with a unit.";
 
 /// Keep, inspect and query recordings of machines that watch the world.
 #[derive(Debug, Parser)]

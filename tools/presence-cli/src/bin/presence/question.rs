@@ -34,7 +34,8 @@ pub(crate) struct Range {
     /// The first time; by default where observation begins.
     #[arg(allow_negative_numbers = true, requires = "t1")]
     t0: Option<Moment>,
-    /// The time before which it ends; by default where observation ends.
+    /// The time before which it ends; by default where observation ends. A tick that begins before
+    /// the first time, or at this one, is not in it.
     #[arg(allow_negative_numbers = true)]
     t1: Option<Moment>,
 }
