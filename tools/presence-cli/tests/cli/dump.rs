@@ -267,3 +267,33 @@ fn usage_is_sixteen() {
         (1, &3.into())
     );
 }
+
+#[test]
+fn planes_of_tracks_are_shown() {
+    for name in ["track-sealed", "track-unsealed"] {
+        let path = vector(name);
+        let whole = dump(&path, "").code(0).out;
+        assert!(whole.contains("class 0 (\"person\") of track \"cam/front\""), "{whole}");
+        assert!(whole.contains("what was observed of track \"cam/front\": 30000/1001"), "{whole}");
+        let streams = dump(&path, "--json").code(0).json()["streams"].clone();
+        assert_eq!(streams[1]["plane"]["class"]["name"], "person");
+        assert_eq!(streams[0]["plane"]["rate"], "30000/1001");
+        let block = dump(&path, "--block 0").code(0).out;
+        for line in [
+            "region 0: 85528 set ticks in",
+            "container 0: runs, 19990 set ticks behind 0",
+            "container 3: sparse, 1 set ticks behind 85526",
+            "ticks 10 to 19999 (",
+        ] {
+            assert!(block.contains(line), "{line}: {block}");
+        }
+        let region = dump(&path, "--block 1 --json --limit 3").code(0).json()["region"].clone();
+        assert_eq!(region["containers"][1]["form"], "dense");
+        assert_eq!((&region["runs"][0][0], &region["runs"][0][1]), (&100.into(), &164.into()));
+        assert_eq!(region["runs"].as_array().unwrap().len(), 3);
+        assert!(region["further_runs"].as_u64().unwrap() > 1_000);
+        // A block of words, and a region that was cleared.
+        assert!(dump(&path, "--block 3").code(0).out.contains("-128"));
+        assert!(dump(&path, "--block 4").code(0).out.contains("region 0: 0 set ticks in 1 words"));
+    }
+}

@@ -8,9 +8,9 @@ use std::io::Write;
 
 use presence_cli::failure::Result;
 use presence_cli::output::Output;
-use presence_format::Compression;
 use presence_format::index::{Index, IndexEntry};
 use presence_format::segment::{DatabaseId, Footer, SegmentHeader};
+use presence_format::{Compression, Plane, PlaneKind};
 use serde_json::{Value, json};
 
 use crate::ends::Ends;
@@ -234,7 +234,7 @@ pub(crate) fn stream_json(Known { entry, .. }: &Known) -> Value {
         let dtype = column.dtype().name();
         json!({"name": column.name(), "dtype": dtype, "shape": column.shape()})
     });
-    json!({
+    let mut json = json!({
         "id": entry.id,
         "name": entry.name,
         "finished": entry.finished,
@@ -244,5 +244,24 @@ pub(crate) fn stream_json(Known { entry, .. }: &Known) -> Value {
         "order": schema.order().name(),
         "compression": schema.compression().name(),
         "columns": columns.collect::<Vec<_>>(),
+    });
+    if let (Some(plane), Some(json)) = (schema.plane(), json.as_object_mut()) {
+        json.insert("plane".to_owned(), plane_json(plane));
+    }
+    json
+}
+
+/// A plane of a presence track; `class` is null for what was observed.
+fn plane_json(plane: &Plane) -> Value {
+    let (num, den) = plane.rate();
+    let class = match plane.kind() {
+        PlaneKind::Observed => Value::Null,
+        PlaneKind::Class { id, name } => json!({"id": id, "name": name}),
+    };
+    json!({
+        "track": plane.track(),
+        "rate": format!("{num}/{den}"),
+        "epoch_us": plane.epoch_us(),
+        "class": class,
     })
 }

@@ -13,6 +13,7 @@ mod ends;
 mod hex;
 mod json;
 mod one;
+mod region;
 mod rows;
 mod streams;
 mod summary;

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use crate::bytes::Bytes;
 use crate::json;
+use crate::region;
 use crate::rows::{Decoded, Rows};
 use crate::streams::Streams;
 use crate::walk::Found;
@@ -161,6 +162,15 @@ fn block(
     };
     if let Err(what) = streams.fits(entry) {
         return Ok(Err(what));
+    }
+    if let Some(plane) = known.entry.schema.plane()
+        && region::is_region(entry)
+    {
+        let told = region::write(entry, payload, plane, form, out)?;
+        // People see the runs; programs the words, too.
+        if !form.json || told.is_err() {
+            return Ok(told);
+        }
     }
     let decoded = match Decoded::of(entry, payload, &known.layout) {
         Ok(decoded) => decoded,

@@ -15,7 +15,7 @@ use presence_cli::terminal::escape;
 use presence_format::entry::EntryKind;
 use presence_format::index::Index;
 use presence_format::segment::{DatabaseId, Footer, SegmentHeader};
-use presence_format::{Compression, TimeUnit};
+use presence_format::{Compression, Plane, PlaneKind, TimeUnit};
 
 use crate::ends::Ends;
 use crate::streams::{Known, Streams};
@@ -362,8 +362,20 @@ fn stream_line(Known { entry, .. }: &Known) -> [String; 6] {
         count(entry.sequence),
         last.unwrap_or_else(|| "-".to_owned()),
         how,
-        columns(schema.columns()),
+        schema.plane().map_or_else(|| columns(schema.columns()), plane),
     ]
+}
+
+/// A plane of a presence track in words.
+fn plane(plane: &Plane) -> String {
+    let (num, den) = plane.rate();
+    let what = match plane.kind() {
+        PlaneKind::Observed => "what was observed".to_owned(),
+        PlaneKind::Class { id, name } if name.is_empty() => format!("class {id}"),
+        PlaneKind::Class { id, name } => format!("class {id} ({name:?})"),
+    };
+    let epoch = moment::describe(plane.epoch_us(), TimeUnit::Us);
+    format!("{what} of track {:?}: {num}/{den} ticks a second from {epoch} on", plane.track())
 }
 
 fn write_summary(summary: &Summary, file_bytes: u64, out: &mut Output) -> Result<()> {
