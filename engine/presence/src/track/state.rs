@@ -21,7 +21,11 @@ use crate::shim::{Arc, Mutex, MutexGuard, lock};
 use crate::store::stream_state::StreamState;
 
 /// More words of one region than this are less as a block.
-const UNLOGGED_REGION_MAX: u32 = 1 << 13;
+const REGION_WORDS_MAX: u32 = 1 << 13;
+/// Words of one frame: a section of it, and its payload, have room for more.
+const FRAME_WORDS_MAX: u64 = 1 << 16;
+/// Longer runs are not put into frames.
+const LONG_RUN_TICKS: u32 = 1 << 13;
 
 /// Words of a container: bit `i` of word `w` stands for its word `64 w + i`.
 type Touched = [u64; CONTAINER_WORDS / 64];
@@ -255,14 +259,15 @@ impl TrackState {
             let is_logged = plane.stream.is_some();
             let (unlogged, regions) = (&mut inner.unlogged, &mut inner.unlogged_regions);
             plane.change_range(ticks, set, |container, from, to| {
-                let start = start_of(container);
                 if !is_logged {
-                } else if to - from > CONTAINER_WORDS as u32 * 8 {
-                    regions.insert((key, region_of(start)));
-                } else {
-                    let touched = unlogged.entry((key, container)).or_default();
-                    ((from / 64)..=(to - 1) / 64).for_each(|word| touch(touched, word as usize));
+                    return;
                 }
+                if to - from > LONG_RUN_TICKS {
+                    regions.insert((key, region_of(start_of(container))));
+                    return;
+                }
+                let touched = unlogged.entry((key, container)).or_default();
+                ((from / 64)..=(to - 1) / 64).for_each(|word| touch(touched, word as usize));
             })?;
         }
         Ok(())
@@ -311,15 +316,8 @@ impl TrackState {
         for (key, region) in std::mem::take(&mut inner.unlogged_regions) {
             taken.regions.entry(key).or_default().insert(region);
         }
-        let mut in_region: BTreeMap<(PlaneKey, i64), u32> = BTreeMap::new();
-        for ((key, container), touched) in &unlogged {
-            let words: u32 = touched.iter().map(|bits| bits.count_ones()).sum();
-            *in_region.entry((*key, region_of(start_of(*container)))).or_default() += words;
-        }
-        for ((key, region), words) in in_region {
-            if words > UNLOGGED_REGION_MAX {
-                taken.regions.entry(key).or_default().insert(region);
-            }
+        for (key, region) in too_large(&unlogged) {
+            taken.regions.entry(key).or_default().insert(region);
         }
         for ((key, container), touched) in &unlogged {
             let start = start_of(*container);
@@ -418,6 +416,28 @@ impl Inner {
         }
         failed
     }
+}
+
+/// The regions of which so many words were touched that a block is less than their part of a frame,
+/// and the largest of the others, where a frame cannot hold them all.
+fn too_large(unlogged: &BTreeMap<(PlaneKey, i64), Touched>) -> Vec<(PlaneKey, i64)> {
+    let mut in_region: BTreeMap<(PlaneKey, i64), u32> = BTreeMap::new();
+    for ((key, container), touched) in unlogged {
+        let words: u32 = touched.iter().map(|bits| bits.count_ones()).sum();
+        *in_region.entry((*key, region_of(start_of(*container)))).or_default() += words;
+    }
+    let mut left: u64 = in_region.values().map(|&words| u64::from(words)).sum();
+    let mut regions: Vec<((PlaneKey, i64), u32)> = in_region.into_iter().collect();
+    regions.sort_by_key(|(_, words)| std::cmp::Reverse(*words));
+    let mut large = Vec::new();
+    for (place, words) in regions {
+        if words <= REGION_WORDS_MAX && left <= FRAME_WORDS_MAX {
+            break;
+        }
+        left -= u64::from(words);
+        large.push(place);
+    }
+    large
 }
 
 /// Words of a plane that is logged were touched.

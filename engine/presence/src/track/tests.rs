@@ -137,6 +137,32 @@ fn options() -> Options {
     }
 }
 
+/// Ticks all over a century, set between two flushes: more words than a frame holds.
+#[test]
+fn more_words_than_a_frame_holds_become_blocks() {
+    let ticks: i64 = if cfg!(miri) { 50 } else { 150_000 };
+    let disk = MemoryDevice::new();
+    let options = Options { background: false, ..Options::default() };
+    let db = Database::create_on(Arc::new(disk.clone()), options.clone()).unwrap();
+    let track = db.create_track("cam", grid()).unwrap();
+    let tick = |number: i64| number * 4001;
+    for number in 0..ticks {
+        track.update_batch(tick(number), &[(number as u16 % 2, 0.9)], 0.5).unwrap();
+    }
+    db.flush(Level::Os).unwrap();
+    let copy = Arc::new(disk.fork());
+    let opened = Database::open_read_only_on(copy, options.clone()).unwrap();
+    assert!(opened.report().damage.is_empty(), "{:?}", opened.report());
+    let crashed = Database::open_on(Arc::new(disk.fork()), options).unwrap();
+    for db in [&db, &opened, &crashed] {
+        let track = db.track("cam").unwrap();
+        let both = class(0) | class(1);
+        let times = track.timestamps(&both, ..).unwrap().map(Result::unwrap);
+        assert!(times.eq((0..ticks).map(tick)));
+        assert_eq!(track.count(&class(1), ..).unwrap(), ticks as u64 / 2);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 1 } else { 48 }))]
 
@@ -189,7 +215,8 @@ proptest! {
                     let again = opened.track("cam").unwrap();
                     // Blocks are written when memory runs short: more than was flushed may be in.
                     let grown = |track: &PresenceTrack| {
-                        (0..CLASSES).all(|id| {
+                        let observed = track.ratio(&class(0), ..).unwrap().observed;
+                        observed == flushed.observed.len() as u64 && (0..CLASSES).all(|id| {
                             let mut all = Vec::new();
                             let mut times = track.timestamps(&class(id), ..).unwrap();
                             times.read_all(&mut all).unwrap();
