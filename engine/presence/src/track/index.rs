@@ -75,7 +75,8 @@ impl PlaneIndex {
                 })
             });
             rows.push(Row { number, before: count, stored });
-            count += entry.rank.get();
+            // What the index says is compared with the region when that is read.
+            count += entry.rank.get().min(u64::from(REGION_TICKS));
         }
         Self { rows, count, view: Some(view) }
     }
