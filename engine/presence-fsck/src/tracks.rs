@@ -167,13 +167,14 @@ impl Tracks {
                     let observed = self.fill(*observed, region, &mut files)?;
                     for (index, (class, observed)) in class.iter().zip(&observed).enumerate() {
                         let more = class & !observed;
+                        if more == 0 {
+                            continue;
+                        }
                         let tick = region * REGION_TICKS
                             + WORD_TICKS * index as i64
                             + i64::from(more.trailing_zeros());
-                        if more != 0 {
-                            let (_, count) = found.get_or_insert((tick, 0));
-                            *count += u64::from(more.count_ones());
-                        }
+                        let (_, count) = found.get_or_insert((tick, 0));
+                        *count += u64::from(more.count_ones());
                     }
                 }
                 if let Some(((tick, count), plane)) = found.zip(of(*class)) {
