@@ -27,6 +27,7 @@ mod model;
 mod mutate;
 mod opened;
 mod ops;
+mod planes;
 mod schemas;
 mod seeds;
 
@@ -58,10 +59,12 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("codec_lz4", codecs::lz4),
     ("codec_shuffle", codecs::shuffle),
     ("codec_round_trip", codecs::round_trip),
+    ("region", planes::region),
     ("open_bytes", opened::open_bytes),
     ("open_fixed", opened::open_fixed),
     ("open_directory_fixed", directory::open_directory_fixed),
     ("ops_vs_model", ops::ops_vs_model),
+    ("tracks_vs_model", planes::tracks_vs_model),
     ("fsck", judged::fsck),
     ("fsck_fixed", judged::fsck_fixed),
     ("salvage", judged::salvage),

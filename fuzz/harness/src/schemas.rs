@@ -4,6 +4,7 @@ use presence_format::catalog::{Catalog, StreamEntry};
 use presence_format::{Column, Compression, DType, Order, Schema, TimeUnit};
 
 use crate::input::Input;
+use crate::planes;
 
 pub(crate) const COMPRESSIONS: [Compression; 3] =
     [Compression::None, Compression::Lz4, Compression::Packed];
@@ -34,7 +35,10 @@ pub(crate) fn catalog(input: &mut Input<'_>) -> Catalog {
             finished: input.bool(),
             sequence: input.number(),
             last_ts: input.bool().then(|| input.i64()),
-            schema: schema(input),
+            schema: match input.u8() {
+                0..32 => Schema::of_plane(planes::plane(input)),
+                _ => schema(input),
+            },
         });
     }
     Catalog { retained_from: input.number() as u32, streams }

@@ -88,7 +88,9 @@ fn parts(target: &str, vector: &[u8]) -> Vec<Vec<u8>> {
         "index" => payloads(EntryKind::Index),
         "schema" => payloads(EntryKind::Catalog).into_iter().flat_map(schemas).collect(),
         "open_bytes" | "open" | "open_directory" => vec![vector.to_vec()],
-        name if name.starts_with("codec_") || name == "block" => payloads(EntryKind::Block),
+        name if name.starts_with("codec_") || name == "region" || name == "block" => {
+            payloads(EntryKind::Block)
+        }
         _ => Vec::new(),
     }
 }

@@ -16,6 +16,7 @@ mod entries;
 mod frames;
 mod headers;
 mod indexes;
+mod planes;
 mod probe;
 mod saved;
 mod sets;

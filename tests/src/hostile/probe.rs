@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use presence::{Database, Error, Level, Options, RecordRef, Stream};
+use presence::{Database, Error, Level, Options, PresenceTrack, RecordRef, Stream, class};
 use presence_fsck::Level as Depth;
 
 use super::build::{plain, value};
@@ -137,7 +137,24 @@ fn tell(db: &Database) -> String {
         answers.insert(0, format!("{} streams", streams.len()));
     }
     words.extend(answers);
+    words.extend(db.tracks().iter().map(ask_track));
     if words.is_empty() { "opens".to_owned() } else { words.join(", ") }
+}
+
+/// Asks a track what is present and observed, and for its ticks.
+fn ask_track(track: &PresenceTrack) -> String {
+    let asked = class(0);
+    let ratio = track.ratio(&asked, ..);
+    let mut times = vec![0; 1000];
+    let listed = track.timestamps(&asked, ..).and_then(|mut all| all.read(&mut times));
+    let ends = track.first(&asked, ..).and_then(|_| track.last(&asked, ..)).map(|_| 0);
+    let answer = match (ratio, listed.and_then(|listed| ends.map(|_| listed))) {
+        (Ok(ratio), Ok(listed)) => {
+            format!("{}/{}, listed {listed}", ratio.present, ratio.observed)
+        }
+        (Err(error), _) | (_, Err(error)) => kind(&error),
+    };
+    format!("{}: {answer}", track.name().escape_default())
 }
 
 /// Asks a stream everything, and tells how many records a scan gave, or which error ended it.

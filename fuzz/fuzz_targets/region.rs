@@ -1,0 +1,3 @@
+//! libFuzzer on the target `region`.
+#![no_main]
+presence_fuzz::fuzz!("region");
