@@ -212,6 +212,10 @@ fn too_many_streams() -> Told {
     told(error, &["at most 65536 streams"])
 }
 
+fn grid() -> presence::Grid {
+    presence::Grid::new("30".parse().unwrap(), 0)
+}
+
 /// Errors of a wrong call, all on one database.
 fn wrong_call(variant: &str) -> Told {
     let (memory, db) = memory();
@@ -228,6 +232,11 @@ fn wrong_call(variant: &str) -> Told {
         }
         "NoSuchStream" => told(db.stream("leg").unwrap_err(), &["\"leg\""]),
         "StreamExists" => told(db.create_stream("arm", schema).unwrap_err(), &["\"arm\""]),
+        "NoSuchTrack" => told(db.track("cam").unwrap_err(), &["\"cam\""]),
+        "TrackExists" => {
+            db.create_track("cam", grid()).unwrap();
+            told(db.create_track("cam", grid()).unwrap_err(), &["\"cam\"", "exists"])
+        }
         "StreamFinished" => {
             writer.finish().unwrap();
             told(stream.column_writer().unwrap_err(), &["\"arm\"", "finished"])
@@ -283,10 +292,9 @@ fn provoke(variant: &str) -> Option<Told> {
         "Closed" => closed(),
         "TooManyStreams" => too_many_streams(),
         "Interrupted" => interrupted(),
-        "ReadOnly" | "NoSuchStream" | "StreamExists" | "StreamFinished" | "WriterTaken"
-        | "TimeOrder" | "SchemaMismatch" | "Batch" | "Invalid" | "ReversedRange" => {
-            wrong_call(variant)
-        }
+        "ReadOnly" | "NoSuchStream" | "StreamExists" | "NoSuchTrack" | "TrackExists"
+        | "StreamFinished" | "WriterTaken" | "TimeOrder" | "SchemaMismatch" | "Batch"
+        | "Invalid" | "ReversedRange" => wrong_call(variant),
         other => panic!("nothing provokes Error::{other}: add a case"),
     })
 }

@@ -199,8 +199,8 @@ pub struct Schema {
     order: Order,
     compression: Compression,
     columns: Vec<Column>,
-    /// There with order `any`, and only there.
-    plane: Option<Plane>,
+    /// There with order `any`, and only there. Boxed: a database has thousands of other schemas.
+    plane: Option<Box<Plane>>,
 }
 
 impl Schema {
@@ -230,13 +230,13 @@ impl Schema {
             order: Order::Any,
             compression: Compression::Presence,
             columns: vec![Column::scalar("word", DType::U64)],
-            plane: Some(plane),
+            plane: Some(Box::new(plane)),
         }
     }
 
     /// Which bitmap of which track this is, where it is one.
-    pub const fn plane(&self) -> Option<&Plane> {
-        self.plane.as_ref()
+    pub fn plane(&self) -> Option<&Plane> {
+        self.plane.as_deref()
     }
 
     /// A schema of one column named `value`.
@@ -306,7 +306,7 @@ impl Schema {
 
     fn check(&self) -> Result<()> {
         let is_plane = match &self.plane {
-            Some(plane) => *self == Self::of_plane(plane.clone()),
+            Some(plane) => *self == Self::of_plane(Plane::clone(plane)),
             None => self.order != Order::Any && self.compression != Compression::Presence,
         };
         if !is_plane {
@@ -395,7 +395,7 @@ impl Schema {
         if schema.order == Order::Any {
             let plane;
             (plane, rest) = Plane::decode(rest)?;
-            schema.plane = Some(plane);
+            schema.plane = Some(Box::new(plane));
         }
         schema.check().map_err(|error| FormatError::corrupt(0, error.what))?;
         Ok((schema, rest))

@@ -406,7 +406,9 @@ fn tracks_are_salvaged_and_repaired() {
             })
         };
         let kept = |times: &[i64]| times.iter().copied().filter(spared).collect::<Vec<i64>>();
-        if told.unsound == 0 || !told.lost.is_empty() {
+        // What rotten frames held is counted, but not named.
+        let is_named = told.unsound == 0 || !told.lost.is_empty();
+        if is_named {
             assert_eq!(kept(&times(&copy, &person)), kept(&whole.0), "round {round}: {told:#?}");
             assert_eq!(kept(&times(&copy, &nine)), kept(&whole.1), "round {round}: {told:#?}");
         }
@@ -418,6 +420,8 @@ fn tracks_are_salvaged_and_repaired() {
         assert!(fine, "round {round}: {report:#?} {plan:#?} {after:#?}");
         let db = open(&damaged);
         let mended = db.track("cam").unwrap().skip_gaps();
-        assert_eq!(kept(&times(&mended, &nine)), kept(&whole.1), "round {round}: {told:#?}");
+        if is_named {
+            assert_eq!(kept(&times(&mended, &nine)), kept(&whole.1), "round {round}: {told:#?}");
+        }
     }
 }

@@ -125,14 +125,25 @@ const BLOCKS: &[Case] = &[
         ],
     ),
     case(
-        "block: compression 4",
+        "block: compression 5",
         |at| {
-            header(at, |b| b.block.as_mut().unwrap().compression = 4);
+            header(at, |b| b.block.as_mut().unwrap().compression = 5);
         },
         [
             "4/4/4 entry-damaged records-missing unsealed",
             "damage 1, lost 1, a=0+Gap",
             "damage 1, lost 1, a=0+Gap; appends",
+        ],
+    ),
+    case(
+        "block: compression of planes",
+        |at| {
+            header(at, |b| b.block.as_mut().unwrap().compression = 4);
+        },
+        [
+            "4/4/4 records-missing stream-contradiction unsealed",
+            "a=20+Corrupt",
+            "a=20+Corrupt; appends",
         ],
     ),
     case(

@@ -107,7 +107,7 @@ const CATALOGS: &[Case] = &[
             "65536 streams, a=20, s2=0; TooManyStreams",
         ],
     )
-    .with_memory(128 << 10),
+    .with_memory(144 << 10),
     case(
         "a catalog over its cap",
         |at| {

@@ -219,7 +219,7 @@ const INDEXES: &[Case] = &[
     case(
         "index: a rank",
         |at| entry(at, |e| e.rank = 7.into()),
-        ["0/0/0", "a=45", "a=45; appends"],
+        ["0/4/4 index-disagrees", "a=20+Corrupt", "a=20+Corrupt; appends"],
     ),
     case(
         "index: a block beyond the index",

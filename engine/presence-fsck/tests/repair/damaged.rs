@@ -382,7 +382,10 @@ fn each_vector() {
             let after = crate::support::files(&memory);
             keeps_all(&files, &after).unwrap();
             let tell = || format!("{} at {at:?}: {plan}\n{:#?}", path.display(), repaired.report);
-            assert!(repaired.report.totals.records >= before.totals.records, "{}", tell());
+            // Of a plane only the words that count are kept.
+            let is_track = path.file_name().unwrap().to_string_lossy().starts_with("track-");
+            let kept = repaired.report.totals.records >= before.totals.records;
+            assert!(is_track || kept, "{}", tell());
             assert!(super::support::plan(&memory).is_empty(), "{}", tell());
             let is_left = !plan.left.is_empty() || before.of(Code::SegmentMissing).count() > 0;
             if before.exit_code & 4 == 4 && !is_left {

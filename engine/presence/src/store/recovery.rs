@@ -162,15 +162,15 @@ pub(crate) fn build(
 ) -> Built {
     report.damage.extend(contradictions(loader, order));
     let catalog = merged_catalog(loader, order);
-    let layouts: BTreeMap<u32, BlockLayout> = catalog
-        .streams
-        .iter()
-        .map(|stream| (stream.id, BlockLayout::new(&stream.schema)))
-        .collect();
-    let builder = |(&id, layout): (&u32, &BlockLayout)| {
-        (id, ViewBuilder { is_plane: layout.is_plane(), ..ViewBuilder::default() })
+    // Of each stream the checksum of its schema, and whether it is a plane.
+    let kind = |stream: &StreamEntry| {
+        let layout = BlockLayout::new(&stream.schema);
+        (stream.id, (layout.schema_crc(), layout.is_plane()))
     };
-    let mut builders: BTreeMap<u32, ViewBuilder> = layouts.iter().map(builder).collect();
+    let kinds: BTreeMap<u32, (u32, bool)> = catalog.streams.iter().map(kind).collect();
+    let planes = kinds.iter().filter(|(_, (_, is_plane))| *is_plane);
+    let builder = |(&id, _)| (id, ViewBuilder { is_plane: true, ..ViewBuilder::default() });
+    let mut builders: BTreeMap<u32, ViewBuilder> = planes.map(builder).collect();
     let mut segments = Vec::new();
     let mut previous: Option<(u32, End)> = None;
     for segment in order.iter().filter_map(|&number| loader.segment(number)) {
@@ -179,7 +179,7 @@ pub(crate) fn build(
         if previous.is_some_and(|(last, _)| part == 0 && follows > last) {
             builders.values_mut().for_each(ViewBuilder::segment_missing);
         }
-        take_segment(&segment, &layouts, &mut builders);
+        take_segment(&segment, &kinds, &mut builders);
         segments.push(live_segment(&segment));
         let (offset, crc) = segment.log_end();
         let log_last = segment.file().header.log_last.get();
@@ -208,7 +208,7 @@ fn live_segment(segment: &LoadedSegment<'_>) -> LiveSegment {
 
 fn take_segment(
     segment: &LoadedSegment<'_>,
-    layouts: &BTreeMap<u32, BlockLayout>,
+    kinds: &BTreeMap<u32, (u32, bool)>,
     builders: &mut BTreeMap<u32, ViewBuilder>,
 ) {
     match segment {
@@ -229,7 +229,8 @@ fn take_segment(
                     )));
                 }
                 // A stream has one schema: frames of another one cannot be told apart into columns.
-                let known = layouts.get(&id) == Some(&*stream.layout);
+                let kind = (stream.layout.schema_crc(), stream.layout.is_plane());
+                let known = kinds.get(&id) == Some(&kind);
                 for piece in stream.tail.iter().filter(|_| known) {
                     builder.piece(stream, piece);
                 }
