@@ -48,6 +48,8 @@ const RUNS: &[Run] = &[
             "join_is_the_inverse_of_split",
             "extremes_wrap",
             "a_header_is_refused_for_any_flipped_bit",
+            "plane::container",
+            "plane::region",
         ],
     },
     Run { package: "presence-engine", flags: "", only: UNSAFE, skip: &[] },
