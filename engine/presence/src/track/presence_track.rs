@@ -52,12 +52,12 @@ pub struct Class {
 /// ```
 /// use presence::{Grid, IntervalOptions, PresenceTrack};
 ///
-/// let track = PresenceTrack::in_memory(Grid::new("30".parse()?, 0));
+/// let grid = Grid::new("30".parse()?, 0);
+/// let track = PresenceTrack::in_memory(grid);
 /// let person = track.class("person")?;
-/// for frame in 0..90_i64 {
-///     let t_us = frame * 1_000_000 / 30;
+/// for frame in 0..90 {
 ///     let confidence = if frame < 60 { 0.9 } else { 0.2 };
-///     track.update_batch(t_us, &[(person, confidence)], 0.5)?;
+///     track.update_batch(grid.start_us(frame)?, &[(person, confidence)], 0.5)?;
 /// }
 /// let person = "person".parse()?;
 /// assert_eq!(track.ratio(&person, ..)?.over_observed(), Some(2.0 / 3.0));
