@@ -70,7 +70,7 @@ impl Plane {
         if self.rate_num == 0 || self.rate_den == 0 {
             return Err(FormatError::invalid("a track's rate is more than zero ticks a second"));
         }
-        if gcd(self.rate_num, self.rate_den) != 1 {
+        if greatest_common_divisor(self.rate_num, self.rate_den) != 1 {
             return Err(FormatError::invalid(format!(
                 "the rate {}/{} is not in lowest terms",
                 self.rate_num, self.rate_den
@@ -158,7 +158,8 @@ fn decode_u32(bytes: &[u8]) -> Result<(u32, &[u8])> {
     Ok((value.map_err(|_| FormatError::corrupt(0, "a rate over 32 bits"))?, rest))
 }
 
-const fn gcd(mut a: u32, mut b: u32) -> u32 {
+/// The greatest number that divides both; of a number and zero the number.
+pub const fn greatest_common_divisor(mut a: u32, mut b: u32) -> u32 {
     while b != 0 {
         (a, b) = (b, a % b);
     }

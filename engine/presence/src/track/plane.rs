@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use presence_format::frame;
 use presence_format::index::IndexEntry;
 use presence_format::plane::{
-    CONTAINER_TICKS, CONTAINER_WORDS, Container, REGION_CONTAINERS, region_of,
+    CONTAINER_TICKS, CONTAINER_WORDS, Container, REGION_CONTAINERS, Region, region_of,
 };
 
 use super::hot::{Hot, Words};
@@ -127,18 +127,29 @@ impl Plane {
     }
 
     fn on_disk(&self, number: i64) -> Result<Hot> {
-        let Some(stored) = self.index.stored(region_of_container(number)) else {
-            return Ok(Hot::empty());
-        };
-        let inside = number.rem_euclid(i64::from(REGION_CONTAINERS)) as u32;
-        stored.with(&self.cache, |region| match region.container(inside) {
-            Some((container, _)) => {
+        self.stored_container(number, |container| match container {
+            Some(container) => {
                 let mut words = Box::new([0; CONTAINER_WORDS]);
                 container.fill(&mut words);
                 Hot::from_disk(&words)
             }
             None => Hot::empty(),
         })
+    }
+
+    /// Asks `question` of container `number` as it is on disk; of none where it has no set tick.
+    fn stored_container<R>(
+        &self,
+        number: i64,
+        question: impl FnOnce(Option<Container<'_>>) -> R,
+    ) -> Result<R> {
+        let Some(stored) = self.index.stored(region_of_container(number)) else {
+            return Ok(question(None));
+        };
+        let inside = number.rem_euclid(i64::from(REGION_CONTAINERS)) as u32;
+        let container =
+            |region: Region<'_>| question(region.container(inside).map(|(container, _)| container));
+        stored.with(&self.cache, container)
     }
 
     /// Sets ticks of container `number`: of each word its index and the ticks. Tells `changed` of
@@ -296,13 +307,8 @@ impl Plane {
             hot.fill(words);
             return Ok(hot.count());
         }
-        let Some(stored) = self.index.stored(region_of_container(number)) else {
-            words.fill(0);
-            return Ok(0);
-        };
-        let inside = number.rem_euclid(i64::from(REGION_CONTAINERS)) as u32;
-        stored.with(&self.cache, |region| match region.container(inside) {
-            Some((container, _)) => {
+        self.stored_container(number, |container| match container {
+            Some(container) => {
                 container.fill(words);
                 container.count()
             }
@@ -431,12 +437,8 @@ impl Bitmap for Plane {
         if let Some(hot) = self.hot.get(&number) {
             return Ok(fill_of(hot.count(), || hot.fill(words)));
         }
-        let Some(stored) = self.index.stored(region_of_container(number)) else {
-            return Ok(Fill::Empty);
-        };
-        let inside = number.rem_euclid(i64::from(REGION_CONTAINERS)) as u32;
-        stored.with(&self.cache, |region| match region.container(inside) {
-            Some((container, _)) => fill_of(container.count(), || container.fill(words)),
+        self.stored_container(number, |container| match container {
+            Some(container) => fill_of(container.count(), || container.fill(words)),
             None => Fill::Empty,
         })
     }
@@ -451,12 +453,8 @@ impl Bitmap for Plane {
         if self.hot.contains_key(&number) {
             return Ok(false);
         }
-        let Some(stored) = self.index.stored(region_of_container(number)) else {
-            return Ok(false);
-        };
-        let inside = number.rem_euclid(i64::from(REGION_CONTAINERS)) as u32;
-        stored.with(&self.cache, |region| match region.container(inside) {
-            Some((Container::Sparse(ticks), _)) => {
+        self.stored_container(number, |container| match container {
+            Some(Container::Sparse(ticks)) => {
                 offsets.clear();
                 offsets.extend(ticks.iter().map(|tick| u16::from_le_bytes(*tick)));
                 true

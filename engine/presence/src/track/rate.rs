@@ -7,6 +7,8 @@
 
 use std::str::FromStr;
 
+use presence_format::plane::greatest_common_divisor;
+
 use crate::error::{Error, Result};
 
 /// Ticks a second: `num / den`.
@@ -77,14 +79,6 @@ impl Rate {
     pub const fn den(self) -> u32 {
         self.den
     }
-}
-
-pub(crate) const fn greatest_common_divisor(a: u32, b: u32) -> u32 {
-    let (mut a, mut b) = (a, b);
-    while b != 0 {
-        (a, b) = (b, a % b);
-    }
-    a
 }
 
 impl std::fmt::Display for Rate {

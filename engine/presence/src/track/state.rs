@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use presence_format::PlaneKind;
 use presence_format::plane::{CONTAINER_WORDS, region_of};
+use presence_format::varint::VARINT_BYTES_MAX;
 
 use super::grid::Grid;
 use super::hot::Words;
@@ -106,6 +107,20 @@ pub(crate) struct Unlogged {
     pub(crate) regions: BTreeMap<PlaneKey, BTreeSet<i64>>,
     /// The planes as they were when this was taken.
     pub(crate) planes: Arc<Planes>,
+}
+
+impl Unlogged {
+    /// Whether there is nothing to be logged.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.regions.is_empty() && self.words.values().all(Vec::is_empty)
+    }
+
+    /// Bytes of a frame with the words, at most: a section for each plane, 16 bytes for each word.
+    pub(crate) fn frame_bytes_max(&self) -> u32 {
+        let words: usize = self.words.values().map(Vec::len).sum();
+        let heads = 3 * VARINT_BYTES_MAX * self.words.len();
+        u32::try_from(16 * words + heads).unwrap_or(u32::MAX)
+    }
 }
 
 impl std::fmt::Debug for TrackState {

@@ -403,11 +403,10 @@ impl State {
             if track.memory_bytes() > core.options.write_buffer_bytes {
                 unlogged = track.dirty(core.generation())?;
             }
-            let sections = Sections::new(&unlogged);
-            if sections.records == 0 && unlogged.regions.is_empty() {
+            if unlogged.is_empty() {
                 continue;
             }
-            let bytes = SegmentWriter::entry_bytes(EntryKind::Frame, sections.payload.len() as u32);
+            let bytes = SegmentWriter::entry_bytes(EntryKind::Frame, unlogged.frame_bytes_max());
             self.with_room(core, log, bytes)?;
             // Sealing wrote every change as blocks: what was taken before is old by now.
             if before.is_some() && before != self.active_number() {
