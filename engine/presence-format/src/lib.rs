@@ -26,6 +26,7 @@ pub mod plane;
 pub mod schema;
 pub mod segment;
 pub mod varint;
+pub mod zeros;
 
 pub use batch::{Batch, ColumnData};
 pub use dtype::{DType, Scalar};

@@ -8,6 +8,7 @@ use std::io;
 use std::sync::Arc;
 
 use presence::device::{Device, DeviceFile};
+use presence_format::zeros::used_len;
 
 /// Bytes read at once: enough that a medium's latency does not count.
 const WINDOW: usize = 512 << 10;
@@ -96,9 +97,9 @@ impl Bytes {
         let mut used = None;
         while at < to {
             let count = usize::try_from(to - at).unwrap_or(WINDOW).min(WINDOW);
-            let piece = self.get(at, count)?;
-            if let Some(last) = piece.iter().rposition(|&byte| byte != 0) {
-                used = Some(at + last as u64 + 1);
+            let len = used_len(self.get(at, count)?);
+            if len > 0 {
+                used = Some(at + len as u64);
             }
             at += count as u64;
         }

@@ -13,6 +13,7 @@ use presence_format::caps::SEGMENT_BYTES_MAX;
 use presence_format::checksum::PayloadChecks;
 use presence_format::entry::{ENTRY_ALIGN, ENTRY_MAGIC, Entry, EntryKind, Place};
 use presence_format::segment::FIRST_ENTRY;
+use presence_format::zeros::is_zeros;
 
 use crate::bytes::Bytes;
 
@@ -259,7 +260,7 @@ impl Walk<'_, '_> {
         let mut offset = self.found.end.offset.saturating_add(ENTRY_ALIGN);
         while offset < end {
             if offset.is_multiple_of(SKIP as u32)
-                && self.bytes.get(u64::from(offset), SKIP)?.iter().all(|&byte| byte == 0)
+                && is_zeros(self.bytes.get(u64::from(offset), SKIP)?)
             {
                 offset = offset.saturating_add(SKIP as u32);
                 continue;

@@ -6,17 +6,32 @@ use presence_format::entry::{Entry, EntryKind};
 use presence_format::segment::SegmentHeader;
 
 use super::golden::{Files, Golden};
-use super::judge::check_all;
-use crate::support::{Random, figure, scaled, seed};
+use super::judge::{Depth, check_all, check_all_to};
+use crate::support::{Random, figure, scale, scaled, seed};
 
 /// Bytes that a file is extended by, at most.
 const MORE_MAX: usize = 4096;
 
 /// Flips every bit of every fresh file.
+///
+/// Each flip is read; one of each byte is recovered from, another one from byte to byte. A longer
+/// run recovers from all of them.
 pub(crate) fn flip_bits(golden: &Golden) -> usize {
+    let all = scale() > 1.0;
+    let depth = |bit: usize| match (bit / 8, bit % 8) {
+        (byte, bit) if byte % 8 != bit => {
+            if all {
+                Depth::Recover
+            } else {
+                Depth::Read
+            }
+        }
+        (byte, _) if byte.is_multiple_of(4) => Depth::GoOn,
+        _ => Depth::Recover,
+    };
     let mut bits = 0;
     for (name, bytes) in golden.fresh_files() {
-        check_all(golden, bytes.len() * 8, |bit| {
+        check_all_to(golden, bytes.len() * 8, depth, |bit| {
             let mut bytes = bytes.clone();
             bytes[bit / 8] ^= 1 << (bit % 8);
             let done = format!("byte {} bit {} flipped", bit / 8, bit % 8);
@@ -39,9 +54,18 @@ pub(crate) fn cut(golden: &Golden) {
 }
 
 /// Extends every file by zeros and by garbage, by every length up to [`MORE_MAX`].
+///
+/// Each is read; all short ones and one of eight long ones are recovered from, and in a longer run
+/// all.
 pub(crate) fn extend(golden: &Golden) {
+    let all = scale() > 1.0;
+    let depth = |index: usize| match index / 2 + 1 {
+        _ if index.is_multiple_of(32) => Depth::GoOn,
+        by if all || by <= 256 || by.is_multiple_of(8) => Depth::Recover,
+        _ => Depth::Read,
+    };
     for (name, bytes) in golden.fresh_files() {
-        check_all(golden, 2 * MORE_MAX, |index| {
+        check_all_to(golden, 2 * MORE_MAX, depth, |index| {
             let (by, zeros) = (index / 2 + 1, index % 2 == 0);
             let mut random = Random(seed() + index as u64);
             let more = (0..by).map(|_| if zeros { 0 } else { random.next() as u8 });

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use presence::{Database, Error, Level, Stream};
+use presence_format::zeros::used_len;
 
 use super::golden::{Case, Golden, Rows, device, read};
 use crate::support::{replay_line, small};
@@ -26,7 +27,7 @@ fn judge(golden: &Golden, case: &Case, db: &Database) -> Result<usize, String> {
     // Zeros behind what is left are space set aside.
     let was_cut = is_last
         && case.files.get(&case.file).is_some_and(|bytes| {
-            let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+            let used = used_len(bytes);
             let sound = &golden.files[&case.file];
             used < sound.len() && sound.starts_with(&bytes[..used])
         });
@@ -94,14 +95,28 @@ fn passing_over(stream: &Stream, all: &Rows) -> Result<Rows, String> {
     }
 }
 
-/// Opens and reads damaged files in every way. `thorough` recovers and opens again, too.
-fn check(golden: &Golden, case: &Case, thorough: bool) -> Result<(), String> {
+/// How much is done with damaged files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Depth {
+    /// Opened read-only, and read in every way.
+    Read,
+    /// Opened by a writer, too, which recovers, and read again.
+    Recover,
+    /// Written to after that, closed, and opened once more.
+    GoOn,
+}
+
+/// Opens and reads damaged files in every way.
+fn check(golden: &Golden, case: &Case, depth: Depth) -> Result<(), String> {
     let files = &case.files;
     let before = match Database::open_read_only_on(device(files).1, small()) {
         Ok(db) => judge(golden, case, &db).map_err(|what| format!("read-only: {what}"))?,
         Err(error) if is_named(&error) => 0,
         Err(error) => return Err(format!("opening read-only: {error}")),
     };
+    if depth == Depth::Read {
+        return Ok(());
+    }
     let (memory, shared) = device(files);
     let db = match Database::open_on(Arc::clone(&shared), small()) {
         Ok(db) => db,
@@ -112,7 +127,7 @@ fn check(golden: &Golden, case: &Case, thorough: bool) -> Result<(), String> {
     if after < before {
         return Err(format!("{before} records were readable, {after} after recovery"));
     }
-    if !thorough {
+    if depth == Depth::Recover {
         return Ok(());
     }
     // Going on with what is there, and opening it again, loses nothing more.
@@ -126,7 +141,7 @@ fn check(golden: &Golden, case: &Case, thorough: bool) -> Result<(), String> {
     let kept = memory.files();
     for (name, bytes) in files {
         // Zeros at the end are space set aside, to be written to.
-        let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        let used = used_len(bytes);
         let untouched = kept.get(name).is_some_and(|now| now.starts_with(&bytes[..used]));
         if !untouched && !name.starts_with(".tmp-") {
             return Err(format!("{name} was changed or removed"));
@@ -150,8 +165,20 @@ fn check(golden: &Golden, case: &Case, thorough: bool) -> Result<(), String> {
     Ok(())
 }
 
-/// Checks `count` cases on all cores; tells of each kind of failure once.
+/// Checks `count` cases on all cores, recovering from each, and going on with some.
 pub(crate) fn check_all(golden: &Golden, count: usize, case: impl Fn(usize) -> Case + Sync) {
+    let depth = |index: usize| if index.is_multiple_of(32) { Depth::GoOn } else { Depth::Recover };
+    check_all_to(golden, count, depth, case);
+}
+
+/// Checks `count` cases on all cores, each as deeply as `depth` says; tells of each kind of failure
+/// once.
+pub(crate) fn check_all_to(
+    golden: &Golden,
+    count: usize,
+    depth: impl Fn(usize) -> Depth + Sync,
+    case: impl Fn(usize) -> Case + Sync,
+) {
     let next = AtomicUsize::new(0);
     let failures = Mutex::new(Vec::new());
     let work = || {
@@ -161,8 +188,7 @@ pub(crate) fn check_all(golden: &Golden, count: usize, case: impl Fn(usize) -> C
                 return;
             }
             let case = case(index);
-            let thorough = index.is_multiple_of(32);
-            let run = AssertUnwindSafe(|| check(golden, &case, thorough));
+            let run = AssertUnwindSafe(|| check(golden, &case, depth(index)));
             let what = match catch_unwind(run) {
                 Ok(Ok(())) => continue,
                 Ok(Err(what)) => what,

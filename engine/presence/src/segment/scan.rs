@@ -14,29 +14,25 @@
 //!   up to there, and the rest is damage.
 //! - A segment gets its name after its first catalog is durable: one without it is damaged.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use presence_format::FormatError;
 use presence_format::block::BlockLayout;
-use presence_format::caps::SEGMENT_BYTES_MAX;
 use presence_format::catalog::{Catalog, StreamEntry};
 use presence_format::checksum::PayloadChecks;
-use presence_format::entry::{ENTRY_ALIGN, ENTRY_MAGIC, Entry, EntryKind, align_up};
-use presence_format::frame::Section;
-use presence_format::index::IndexEntry;
+use presence_format::entry::{ENTRY_ALIGN, Entry, EntryKind, align_up};
 use presence_format::segment::FIRST_ENTRY;
+use presence_format::zeros::is_zeros;
 
+use super::ahead::Ahead;
 use super::file::SegmentFile;
+use super::scanned::{ScannedStream, take_block, take_frame};
+use super::window::Window;
 use super::writer::End;
 use crate::error::{Error, Result};
 use crate::shim::Arc;
 
 /// Damaged places of one segment that are told one by one.
 const DAMAGE_MAX: usize = 10_000;
-/// Sound headers behind the first unsound entry that are kept: 32 MiB of them.
-const AHEAD_MAX: usize = 2 << 20;
-/// Zeros are passed over in steps of this.
-const SKIP: usize = 4096;
 /// Payloads that turn out unsound may be read for this many bytes, and twice the file's length:
 /// headers that overlap could claim any number.
 const WASTE_MAX: u64 = 256 << 20;
@@ -52,91 +48,6 @@ pub struct Damage {
     pub end: u64,
     /// The fault found first.
     pub what: String,
-}
-
-/// Records of frames that no block repeats yet, as lanes.
-#[derive(Debug, Clone)]
-pub(crate) struct Piece {
-    pub(crate) first_sequence: u64,
-    pub(crate) records: usize,
-    pub(crate) lanes: Vec<Vec<u8>>,
-}
-
-impl Piece {
-    /// The sequence after the last record.
-    pub(crate) fn end_sequence(&self) -> u64 {
-        self.first_sequence.saturating_add(self.records as u64)
-    }
-}
-
-/// What a scan found of one stream.
-#[derive(Debug, Clone)]
-pub(crate) struct ScannedStream {
-    pub(crate) layout: Arc<BlockLayout>,
-    pub(crate) blocks: Vec<IndexEntry>,
-    /// Behind the last block; more than one only where rot took a frame between them. Of a plane
-    /// all words of frames.
-    pub(crate) tail: Vec<Piece>,
-}
-
-impl ScannedStream {
-    fn new(layout: Arc<BlockLayout>) -> Self {
-        Self { layout, blocks: Vec::new(), tail: Vec::new() }
-    }
-
-    /// Where the sequence goes on behind all blocks and frames.
-    pub(crate) fn end_sequence(&self) -> u64 {
-        let in_blocks = self.blocks.last().map_or(0, IndexEntry::end_sequence);
-        self.tail.last().map_or(0, Piece::end_sequence).max(in_blocks)
-    }
-
-    fn take_block(&mut self, index: IndexEntry) {
-        let end = index.end_sequence();
-        self.blocks.push(index);
-        // A region stands for what came before of its own ticks only.
-        if self.layout.is_plane() {
-            return;
-        }
-        self.tail.retain(|piece| piece.end_sequence() > end);
-        for piece in &mut self.tail {
-            let done = end.saturating_sub(piece.first_sequence) as usize;
-            for (lane, shape) in piece.lanes.iter_mut().zip(self.layout.lanes()) {
-                lane.drain(..(done * shape.value_bytes).min(lane.len()));
-            }
-            piece.records -= done;
-            piece.first_sequence += done as u64;
-        }
-    }
-
-    /// Sections follow each other and the blocks, and keep the stream's order.
-    fn check_section(&self, section: &Section<'_>) -> presence_format::error::Result<()> {
-        if section.first_sequence < self.end_sequence() {
-            return Err(FormatError::corrupt(0, "a frame that repeats records"));
-        }
-        let times = section.lanes(&self.layout).next().unwrap_or_default();
-        let in_tail = self.tail.last().and_then(|piece| piece.lanes.first()?.last_chunk());
-        let in_blocks = self.blocks.last().map(|block| block.last_ts.get());
-        let last = in_tail.map(|word| i64::from_le_bytes(*word)).or(in_blocks);
-        self.layout.check_order(last, times)
-    }
-
-    fn take_section(&mut self, section: &Section<'_>) {
-        let continues =
-            self.tail.last().is_some_and(|piece| piece.end_sequence() == section.first_sequence);
-        if !continues {
-            self.tail.push(Piece {
-                first_sequence: section.first_sequence,
-                records: 0,
-                lanes: vec![Vec::new(); self.layout.lanes().len()],
-            });
-        }
-        if let Some(piece) = self.tail.last_mut() {
-            for (lane, bytes) in piece.lanes.iter_mut().zip(section.lanes(&self.layout)) {
-                lane.extend_from_slice(bytes);
-            }
-            piece.records += section.records as usize;
-        }
-    }
 }
 
 /// A scan of one segment that can go on when the file has grown.
@@ -167,27 +78,6 @@ pub(crate) struct Scanner {
     followed: bool,
     /// Bytes of payloads that were read for nothing.
     wasted: u64,
-}
-
-/// Sound headers that lie behind unsound bytes, ascending in offset and number.
-#[derive(Debug, Default)]
-struct Ahead {
-    headers: Vec<AheadHeader>,
-    /// Largest durable offset that one of them names.
-    durable: u32,
-    /// Whether there are more than are kept.
-    overflow: bool,
-    /// End of the last byte that is not zero.
-    used: u32,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct AheadHeader {
-    offset: u32,
-    number: u32,
-    previous_crc: u32,
-    /// End of the last byte before it that is not zero.
-    used_before: u32,
 }
 
 impl Scanner {
@@ -255,8 +145,7 @@ impl Scanner {
         loop {
             let fault = self.run()?;
             let offset = self.end.offset;
-            let nothing_yet =
-                self.window.get(offset, ENTRY_ALIGN as usize)?.iter().all(|&byte| byte == 0);
+            let nothing_yet = is_zeros(self.window.get(offset, ENTRY_ALIGN as usize)?);
             if nothing_yet && self.followed {
                 break;
             }
@@ -440,185 +329,10 @@ impl Scanner {
     }
 
     /// The sound headers behind `bad`: found once, kept for the rest of the scan.
-    ///
-    /// A header counts only while none behind it has a number as low: what has is left over from
-    /// before a crash whose recovery wrote those behind it.
     fn ahead(&mut self, bad: u32) -> Result<&Ahead> {
         if self.ahead.is_none() {
-            let place = self.segment.place();
-            let mut ahead = Ahead { used: bad, ..Ahead::default() };
-            let mut offset = bad;
-            while offset < SEGMENT_BYTES_MAX {
-                // Only where a step begins: at the end of the file it cannot be held.
-                if offset.is_multiple_of(SKIP as u32) {
-                    let skipped = self.window.get(offset, SKIP)?;
-                    if skipped.len() == SKIP && skipped.iter().all(|&byte| byte == 0) {
-                        offset = offset.saturating_add(SKIP as u32);
-                        continue;
-                    }
-                }
-                let bytes = self.window.get(offset, 128)?;
-                let chunk = bytes.get(..bytes.len().min(ENTRY_ALIGN as usize)).unwrap_or_default();
-                if chunk.is_empty() {
-                    break;
-                }
-                if offset > bad
-                    && chunk.starts_with(&ENTRY_MAGIC)
-                    && let Ok(entry) = Entry::parse(bytes, place, offset)
-                {
-                    ahead.take(&entry, offset);
-                }
-                if let Some(last) = chunk.iter().rposition(|&byte| byte != 0) {
-                    ahead.used = offset.saturating_add(last as u32 + 1);
-                }
-                offset = offset.saturating_add(ENTRY_ALIGN);
-            }
-            self.ahead = Some(ahead);
+            self.ahead = Some(Ahead::search(&mut self.window, self.segment.place(), bad)?);
         }
         Ok(self.ahead.get_or_insert_default())
-    }
-}
-
-impl Ahead {
-    fn take(&mut self, entry: &Entry, offset: u32) {
-        let number = entry.header.number.get();
-        while self.headers.last().is_some_and(|last| last.number >= number) {
-            self.headers.pop();
-        }
-        self.durable = self.durable.max(entry.header.durable_offset.get());
-        if self.headers.len() >= AHEAD_MAX {
-            self.overflow = true;
-            return;
-        }
-        self.headers.push(AheadHeader {
-            offset,
-            number,
-            previous_crc: entry.header.previous_crc.get(),
-            used_before: self.used,
-        });
-    }
-
-    /// The first header above `offset` with at least this number.
-    fn above(&self, offset: u32, number: u32) -> Option<AheadHeader> {
-        let is_below = |header: &AheadHeader| header.offset <= offset || header.number < number;
-        let at = self.headers.partition_point(is_below);
-        self.headers.get(at).copied()
-    }
-}
-
-fn take_block(
-    streams: &mut BTreeMap<u32, ScannedStream>,
-    entry: &Entry,
-) -> presence_format::error::Result<()> {
-    let stream = streams.get_mut(&entry.header.stream.get());
-    let (Some(stream), Some(index)) = (stream, IndexEntry::of(entry)) else {
-        return Err(FormatError::corrupt(32, "block of an unknown stream"));
-    };
-    let ascends = stream.blocks.last().is_none_or(|last| {
-        last.end_sequence() <= index.first_sequence.get()
-            && stream.layout.allows(last.last_ts.get(), index.first_ts.get())
-    });
-    if !ascends {
-        return Err(FormatError::corrupt(40, "block out of order"));
-    }
-    stream.take_block(index);
-    Ok(())
-}
-
-fn take_frame(
-    streams: &mut BTreeMap<u32, ScannedStream>,
-    entry: &Entry,
-    payload: &[u8],
-) -> presence_format::error::Result<()> {
-    let record_bytes = |stream| streams.get(&stream).map(|found| found.layout.record_bytes());
-    let mut sections = Vec::new();
-    let mut seen = BTreeSet::new();
-    let mut rest = payload;
-    let mut records = 0_u64;
-    while !rest.is_empty() {
-        let section;
-        (section, rest) = Section::decode(rest, record_bytes)?;
-        if !seen.insert(section.stream) {
-            return Err(FormatError::corrupt(0, "a frame with two sections of one stream"));
-        }
-        if let Some(stream) = streams.get(&section.stream) {
-            stream.check_section(&section)?;
-        }
-        records += u64::from(section.records);
-        sections.push(section);
-    }
-    if records != u64::from(entry.header.records.get()) {
-        return Err(FormatError::corrupt(36, format!("a frame of {records} records")));
-    }
-    for section in sections {
-        if let Some(stream) = streams.get_mut(&section.stream) {
-            stream.take_section(&section);
-        }
-    }
-    Ok(())
-}
-
-/// A window of the file, moved along as the scan goes.
-#[derive(Debug)]
-struct Window {
-    segment: Arc<SegmentFile>,
-    start: u32,
-    /// Bytes of the file, and zeros behind its end where they were asked for.
-    bytes: Vec<u8>,
-    /// How many of them are the file's.
-    read: usize,
-}
-
-const WINDOW_BYTES: usize = 256 << 10;
-
-impl Window {
-    fn new(segment: Arc<SegmentFile>) -> Self {
-        Self { segment, start: 0, bytes: Vec::new(), read: 0 }
-    }
-
-    fn clear(&mut self) {
-        self.bytes.clear();
-        self.read = 0;
-    }
-
-    /// Up to `len` bytes from `offset` on; fewer at the end of the file.
-    fn get(&mut self, offset: u32, len: usize) -> Result<&[u8]> {
-        let from = self.hold(offset, len)?;
-        let to = from.saturating_add(len).min(self.read);
-        Ok(self.bytes.get(from..to).unwrap_or_default())
-    }
-
-    /// `len` bytes from `offset` on, zeros behind the end of the file.
-    fn get_padded(&mut self, offset: u32, len: usize) -> Result<&[u8]> {
-        let from = self.hold(offset, len)?;
-        Ok(self.bytes.get(from..from.saturating_add(len)).unwrap_or_default())
-    }
-
-    /// Sees to it that the range is held, and tells where it begins.
-    fn hold(&mut self, offset: u32, len: usize) -> Result<usize> {
-        let held = self.start as usize..self.start as usize + self.bytes.len();
-        let want = offset as usize..(offset as usize).saturating_add(len);
-        if !(held.contains(&want.start) && want.end <= held.end) {
-            self.fill(offset, len)?;
-        }
-        Ok((offset - self.start) as usize)
-    }
-
-    fn fill(&mut self, offset: u32, len: usize) -> Result<()> {
-        let name = &self.segment.name;
-        let file_bytes = self.segment.file.len().map_err(Error::io("measure", name))?;
-        let left = usize::try_from(file_bytes.saturating_sub(u64::from(offset)));
-        let want = len.max(WINDOW_BYTES).min(left.unwrap_or(usize::MAX));
-        self.start = offset;
-        self.bytes.clear();
-        self.bytes.resize(want, 0);
-        self.read = self
-            .segment
-            .file
-            .read_at(&mut self.bytes, u64::from(offset))
-            .map_err(Error::io("read", name))?;
-        self.bytes.truncate(self.read);
-        self.bytes.resize(self.read.max(len), 0);
-        Ok(())
     }
 }
