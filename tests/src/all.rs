@@ -35,4 +35,5 @@ mod slow_streams;
 mod stalled;
 mod support;
 mod traced;
+mod track_crash;
 mod tracker;

@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use presence::device::{CrashPolicy, CrashState, Device, SimDevice, Survivors};
+use presence::device::{CrashPoint, CrashPolicy, CrashState, Device, SimDevice, Survivors};
 use presence::{Database, Error, Level};
 
 use crate::script::{Player, Step, Trace, bare, play, random_script, stream_name};
@@ -33,7 +33,7 @@ impl Totals {
         figure("nested crash states", self.nested_states);
     }
 
-    fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         self.points += other.points;
         self.states += other.states;
         self.nested_points += other.nested_points;
@@ -123,7 +123,7 @@ fn check_state(
 }
 
 /// What a crash leaves is sound, says the judge that shares no code with the engine's recovery.
-fn judge(device: &SimDevice) -> Result<(), String> {
+pub(crate) fn judge(device: &SimDevice) -> Result<(), String> {
     let deep = presence_fsck::Options::at(presence_fsck::Level::Deep);
     match presence_fsck::check_device(device, &deep, &mut |_| true) {
         Ok(report) if report.is_sound() => Ok(()),
@@ -204,13 +204,34 @@ fn check_nested(
     Ok(())
 }
 
-fn mixed(state: &CrashState) -> u64 {
+pub(crate) fn mixed(state: &CrashState) -> u64 {
     crate::support::mix((state.calls as u64) << 32 | state.index as u64)
 }
 
 /// Enumerates the crash states of a run, on all cores. The first violation ends it.
 pub(crate) fn enumerate(trace: &Trace, plan: &Plan) -> Result<Totals, String> {
-    let points = Mutex::new(trace.sim.crash_points());
+    each_state(&trace.sim, &plan.policy, &|point, state, everything, totals| {
+        let found = check_state(state, trace, plan.wrap, everything)?;
+        let nest = plan.nest_every > 0 && mixed(state).is_multiple_of(plan.nest_every);
+        let Some(found) = found.filter(|_| nest) else { return Ok(()) };
+        let mut fresh = point.state(state.survivors);
+        fresh.index = state.index;
+        check_nested(&fresh, &found, trace, plan, 2, totals)
+    })
+}
+
+/// What is to hold of one state: its point, the state, whether all that was written survived, and
+/// where states that are made of it are counted.
+pub(crate) type Check<'a> =
+    &'a (dyn Fn(&CrashPoint, &CrashState, bool, &mut Totals) -> Result<(), String> + Sync);
+
+/// Checks every crash state of `sim`, on all cores. The first violation ends it.
+pub(crate) fn each_state(
+    sim: &SimDevice,
+    policy: &CrashPolicy,
+    check: Check<'_>,
+) -> Result<Totals, String> {
+    let points = Mutex::new(sim.crash_points());
     let stop = AtomicBool::new(false);
     let violation = Mutex::new(None);
     let totals = Mutex::new(Totals::default());
@@ -221,20 +242,13 @@ pub(crate) fn enumerate(trace: &Trace, plan: &Plan) -> Result<Totals, String> {
             let Some(point) = point.filter(|_| !stop.load(Ordering::Relaxed)) else { break };
             own.points += 1;
             let subsets = 1_u64.checked_shl(point.pending() as u32).unwrap_or(0);
-            for state in point.states(&plan.policy) {
+            for state in point.states(policy) {
                 own.states += 1;
                 let everything = match state.survivors {
                     Survivors::Mask(mask) => mask == subsets.wrapping_sub(1),
                     other => other == Survivors::ALL,
                 };
-                let checked = check_state(&state, trace, plan.wrap, everything).and_then(|found| {
-                    let nest = plan.nest_every > 0 && mixed(&state).is_multiple_of(plan.nest_every);
-                    let Some(found) = found.filter(|_| nest) else { return Ok(()) };
-                    let mut fresh = point.state(state.survivors);
-                    fresh.index = state.index;
-                    check_nested(&fresh, &found, trace, plan, 2, &mut own)
-                });
-                if let Err(what) = checked {
+                if let Err(what) = check(&point, &state, everything, &mut own) {
                     let what = format!("{state}: {what}");
                     violation.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(what);
                     stop.store(true, Ordering::Relaxed);

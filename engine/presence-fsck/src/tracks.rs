@@ -238,7 +238,7 @@ impl Files<'_> {
         let changed = |_| io::Error::other("the file changed while it was read");
         let entry = Entry::parse(header, stands.place, stands.offset).map_err(changed)?;
         let count = entry.header.payload_bytes.get() as usize;
-        let payload = bytes.get(u64::from(entry.payload_offset()), count)?;
+        let payload = bytes.get_padded(u64::from(entry.payload_offset()), count)?;
         // The layout is asked for blocks of words only.
         let region = presence_format::plane::Region::parse(payload).map_err(changed)?;
         let (mut times, mut words) = (Vec::new(), Vec::new());

@@ -207,6 +207,8 @@ pub struct RegionBuilder {
     mask: u64,
     count: u32,
     words: u32,
+    /// The first word that is not zero, and the last, counted from the region's first.
+    ends: Option<(usize, usize)>,
     /// Rank and form of each container, and where its bytes begin in `bytes`.
     directory: Vec<(u32, Form, usize)>,
     bytes: Vec<u8>,
@@ -226,6 +228,10 @@ impl RegionBuilder {
         self.mask |= 1 << container;
         self.count += count;
         self.words += words.iter().filter(|&&word| word != 0).count() as u32;
+        let base = container as usize * CONTAINER_WORDS;
+        let first = base + words.iter().position(|&word| word != 0).unwrap_or(0);
+        let last = base + words.iter().rposition(|&word| word != 0).unwrap_or(0);
+        self.ends = Some((self.ends.map_or(first, |(first, _)| first), last));
     }
 
     /// Set ticks so far.
@@ -236,6 +242,14 @@ impl RegionBuilder {
     /// Words that are not zero so far; 1 where there is none.
     pub fn words(&self) -> u32 {
         self.words.max(1)
+    }
+
+    /// The ticks of the first and the last word that is not zero, as region `number`; of a region
+    /// without set ticks its first, twice.
+    pub fn ends(&self, number: i64) -> (i64, i64) {
+        let (first, last) = self.ends.unwrap_or((0, 0));
+        let tick = |word: usize| first_tick(number).saturating_add(64 * word as i64);
+        (tick(first), tick(last))
     }
 
     /// Appends the payload of region `number` to `out`.

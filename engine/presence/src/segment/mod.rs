@@ -14,4 +14,4 @@ pub(crate) use file::{SegmentFile, segment_name, segment_number};
 pub use scan::Damage;
 pub(crate) use scan::Scanner;
 pub(crate) use scanned::{Piece, ScannedStream};
-pub(crate) use writer::{BlockParts, End, SegmentWriter};
+pub(crate) use writer::{BlockParts, End, RegionParts, SegmentWriter};

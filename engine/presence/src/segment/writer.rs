@@ -14,6 +14,7 @@ use presence_format::catalog::Catalog;
 use presence_format::checksum::PayloadHasher;
 use presence_format::entry::{Entry, EntryBuilder, EntryKind, Place, align_up};
 use presence_format::index::{Index, IndexEntry, StreamBlocks};
+use presence_format::plane::RegionBuilder;
 use presence_format::segment::{FIRST_ENTRY, Footer, SegmentHeader};
 
 use super::file::{SegmentFile, segment_name};
@@ -59,6 +60,16 @@ pub(crate) struct BlockParts<'a> {
     pub(crate) first_sequence: u64,
     pub(crate) records: usize,
     pub(crate) lanes: &'a [&'a [u8]],
+}
+
+/// A region of a plane about to be written.
+#[derive(Debug)]
+pub(crate) struct RegionParts<'a> {
+    pub(crate) stream: u32,
+    pub(crate) layout: &'a BlockLayout,
+    pub(crate) first_sequence: u64,
+    pub(crate) number: i64,
+    pub(crate) region: &'a RegionBuilder,
 }
 
 impl SegmentWriter {
@@ -216,11 +227,39 @@ impl SegmentWriter {
             self.entry(EntryKind::Block, builder, &[&encoded])
         };
         self.encoded = encoded;
-        let entry = entry?;
-        let index =
-            IndexEntry::of(&entry).ok_or_else(|| Error::invalid("a block has no header"))?;
-        self.blocks.entry(parts.stream).or_default().push(index);
-        self.records += parts.records as u64;
+        self.remember(&entry?)
+    }
+
+    /// Writes a region of a plane as a block.
+    pub(crate) fn region(&mut self, parts: &RegionParts<'_>) -> Result<IndexEntry> {
+        let mut payload = std::mem::take(&mut self.encoded);
+        payload.clear();
+        parts.region.finish(parts.number, &mut payload);
+        let (first_ts, last_ts) = parts.region.ends(parts.number);
+        let words = parts.region.words();
+        let mut builder = self.builder();
+        builder.header.stream = parts.stream.into();
+        builder.header.records = words.into();
+        builder.header.first_sequence = parts.first_sequence.into();
+        builder.block = Some(BlockHeader {
+            first_ts: first_ts.into(),
+            last_ts: last_ts.into(),
+            decoded_bytes: (parts.layout.decoded_bytes(words as usize) as u32).into(),
+            schema_crc: parts.layout.schema_crc().into(),
+            compression: Compression::Presence.code(),
+            set_ticks: parts.region.count().into(),
+            reserved: [0; 35],
+        });
+        let entry = self.entry(EntryKind::Block, builder, &[&payload]);
+        self.encoded = payload;
+        self.remember(&entry?)
+    }
+
+    /// A block was written: it will be in the index.
+    fn remember(&mut self, entry: &Entry) -> Result<IndexEntry> {
+        let index = IndexEntry::of(entry).ok_or_else(|| Error::invalid("a block has no header"))?;
+        self.blocks.entry(entry.header.stream.get()).or_default().push(index);
+        self.records += u64::from(index.records.get());
         self.block_count += 1;
         Ok(index)
     }

@@ -5,6 +5,7 @@
 //!   crash nobody takes the missing files for a loss.
 //! - Readers keep what their snapshots hold: files are unlinked, never shortened.
 //! - The active segment is never given up.
+//! - A tick of a track is given up in all planes or in none.
 
 use presence_format::TimeUnit;
 
@@ -49,7 +50,9 @@ pub struct Retained {
 }
 
 impl Database {
-    /// Gives up the oldest segments by age and by size; what either rule names goes.
+    /// Gives up the oldest segments by age and by size; what either rule names goes. Of presence
+    /// tracks whole regions of 4,194,304 ticks go, in all classes at once: one of which more is
+    /// left is written anew, so that the rest may be larger by it.
     ///
     /// # Errors
     /// [`Error::ReadOnly`], and failures of write, sync or removal.
@@ -73,13 +76,14 @@ impl Database {
             gone.extend_from_slice(group);
         }
         let Some(last) = gone.last() else { return Ok(Retained::default()) };
-        log.give_up_below(core, log_last(last) + 1)?;
+        let is_gone =
+            |file: &Arc<SegmentFile>| gone.iter().any(|segment| Arc::ptr_eq(&segment.file, file));
         let retained = Retained {
             files: gone.iter().map(|segment| segment.file.name.clone()).collect(),
             bytes: gone.iter().map(bytes_of).sum(),
             records: gone.iter().map(|segment| segment.records).sum(),
         };
-        forget(core, &gone);
+        log.give_up_below(core, log_last(last) + 1, &is_gone, || forget(core, &is_gone))?;
         remove(core, &gone)?;
         Ok(retained)
     }
@@ -119,9 +123,7 @@ fn ends_before(core: &Core, segment: &LiveSegment, before_us: i64) -> bool {
 }
 
 /// Takes segments out of the views.
-fn forget(core: &Core, gone: &[LiveSegment]) {
-    let is_gone =
-        |file: &Arc<SegmentFile>| gone.iter().any(|segment| Arc::ptr_eq(&segment.file, file));
+fn forget(core: &Core, is_gone: &dyn Fn(&Arc<SegmentFile>) -> bool) {
     for stream in core.streams.load().by_id.values() {
         stream.view.update(|view| {
             let runs = view.runs().iter().filter(|run| !is_gone(&run.segment)).cloned().collect();
@@ -131,7 +133,6 @@ fn forget(core: &Core, gone: &[LiveSegment]) {
     core.segments.update(|segments| {
         segments.iter().filter(|segment| !is_gone(&segment.file)).cloned().collect()
     });
-    core.views_changed();
 }
 
 /// Removes the files of segments that nothing refers to any more.

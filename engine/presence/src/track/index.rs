@@ -125,6 +125,11 @@ impl PlaneIndex {
         }
     }
 
+    /// Every region on disk, ascending.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Stored>> {
+        self.rows.iter().map(|row| &row.stored)
+    }
+
     /// The first region from `number` on.
     pub(crate) fn next(&self, number: i64) -> Option<&Arc<Stored>> {
         let at = self.rows.partition_point(|row| row.number < number);
@@ -147,6 +152,11 @@ impl Stored {
     /// Its block.
     pub(crate) fn entry(&self) -> &IndexEntry {
         &self.entry
+    }
+
+    /// The segment it lies in.
+    pub(crate) fn segment(&self) -> &Arc<SegmentFile> {
+        &self.segment
     }
 
     /// Its number.

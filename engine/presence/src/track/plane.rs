@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use presence_format::frame;
 use presence_format::index::IndexEntry;
 use presence_format::plane::{
-    CONTAINER_TICKS, CONTAINER_WORDS, Container, REGION_CONTAINERS, Region, region_of,
+    CONTAINER_TICKS, CONTAINER_WORDS, Container, REGION_CONTAINERS, Region, RegionBuilder,
+    region_of,
 };
 
 use super::hot::{Hot, Words};
@@ -19,7 +20,7 @@ use super::source::{Bitmap, Bitmaps, Fill};
 use super::state::Planes;
 use crate::error::Result;
 use crate::read::cache::PageCache;
-use crate::segment::{BlockParts, SegmentFile, SegmentWriter};
+use crate::segment::{RegionParts, SegmentFile, SegmentWriter};
 use crate::shim::atomic::Ordering;
 use crate::shim::{Arc, planted};
 use crate::store::stream_state::StreamState;
@@ -325,36 +326,59 @@ impl Plane {
         dirty.map(|(&number, _)| region_of_container(number)).collect()
     }
 
-    /// Writes region `number` as it is now.
+    /// The regions on disk that count, each with the segment it lies in.
+    pub(crate) fn stored_regions(&self) -> impl Iterator<Item = (i64, &Arc<SegmentFile>)> {
+        self.index.all().map(|stored| (stored.number(), stored.segment()))
+    }
+
+    /// Whether words of it stand in blocks of words in segments of which `of` holds.
+    pub(crate) fn has_words_in(&self, of: impl Fn(&Arc<SegmentFile>) -> bool) -> bool {
+        self.stream.as_ref().is_some_and(|stream| {
+            let view = stream.view.load();
+            let mut runs = view.runs().iter().filter(|run| of(&run.segment));
+            runs.any(|run| run.entries().iter().any(is_words_only))
+        })
+    }
+
+    /// Forgets what memory holds of these regions.
+    pub(crate) fn forget_regions(&mut self, regions: &BTreeSet<i64>) {
+        let hot_bytes = &mut self.hot_bytes;
+        self.hot.retain(|number, hot| {
+            let stays = !regions.contains(&region_of_container(*number));
+            if !stays {
+                *hot_bytes = hot_bytes.saturating_sub(hot.memory_bytes());
+            }
+            stays
+        });
+    }
+
+    /// Region `number` as it is now, to be written.
+    pub(crate) fn region(&self, number: i64) -> Result<RegionBuilder> {
+        let mut region = RegionBuilder::default();
+        let mut words = Box::new([0; CONTAINER_WORDS]);
+        let first = number * i64::from(REGION_CONTAINERS);
+        for container in 0..REGION_CONTAINERS {
+            if self.fill(first + i64::from(container), &mut words)? > 0 {
+                region.push(container, &words);
+            }
+        }
+        Ok(region)
+    }
+
+    /// Writes region `number`.
     pub(crate) fn write_region(
         &self,
         number: i64,
+        region: &RegionBuilder,
         writer: &mut SegmentWriter,
     ) -> Result<Option<IndexEntry>> {
         let Some(stream) = &self.stream else { return Ok(None) };
-        let (mut times, mut values) = (Vec::new(), Vec::new());
-        let mut words = Box::new([0; CONTAINER_WORDS]);
-        let first = number * i64::from(REGION_CONTAINERS);
-        for container in first..first + i64::from(REGION_CONTAINERS) {
-            if self.fill(container, &mut words)? == 0 {
-                continue;
-            }
-            for (index, &word) in words.iter().enumerate().filter(|(_, word)| **word != 0) {
-                times.extend_from_slice(&(start_of(container) + 64 * index as i64).to_le_bytes());
-                values.extend_from_slice(&word.to_le_bytes());
-            }
-        }
-        if times.is_empty() {
-            times.extend_from_slice(&start_of(first).to_le_bytes());
-            values.extend_from_slice(&0_u64.to_le_bytes());
-        }
-        let entry = writer.block(&BlockParts {
+        let entry = writer.region(&RegionParts {
             stream: stream.id,
             layout: &stream.layout,
-            compression: stream.schema.compression(),
             first_sequence: stream.logged.load(Ordering::Acquire),
-            records: times.len() / 8,
-            lanes: &[&times, &values],
+            number,
+            region,
         })?;
         stream.logged.fetch_max(entry.end_sequence(), Ordering::AcqRel);
         Ok(Some(entry))

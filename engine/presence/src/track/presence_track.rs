@@ -26,7 +26,6 @@ use super::state::{Planes, TrackState};
 use super::timestamps::Timestamps;
 use super::together::CoOccurrence;
 use crate::error::{Error, Result};
-use crate::options::Level;
 use crate::shim::Arc;
 use crate::store::database::{Database, Handle};
 
@@ -372,15 +371,12 @@ impl PresenceTrack {
         if self.grid.start_us(ticks.end).is_ok_and(|start| start > t_us) {
             ticks.end -= 1;
         }
-        let classes = self.state.classes().into_iter().map(|(id, _)| u32::from(id));
-        let mut keys: Vec<PlaneKey> = classes.collect();
-        if let Some(handle) = &self.handle {
-            // Whatever a crash leaves of the log, no class is set where nothing was observed.
-            self.change(&keys, ticks.clone(), false)?;
-            handle.core.log()?.flush(&handle.core, Level::Os)?;
+        let ticks = (ticks.start, ticks.end);
+        match &self.handle {
+            Some(handle) => handle.core.log()?.forget_ticks(&handle.core, &self.state, ticks)?,
+            None => self.state.clear_all(self.generation(), ticks)?,
         }
-        keys.push(OBSERVED);
-        self.change(&keys, ticks, false)
+        self.relieve()
     }
 
     fn bounded(&self, range: &impl RangeBounds<i64>) -> Result<Range<i64>> {
@@ -416,7 +412,8 @@ impl PresenceTrack {
             return Err(Error::invalid("tracks of different grids cannot be merged"));
         }
         let planes = other.planes()?;
-        let mut pairs: Vec<(PlaneKey, Arc<Plane>)> = Vec::new();
+        // First what was observed: the log may be written between one plane and the next.
+        let mut pairs = vec![(OBSERVED, Arc::clone(&planes.observed))];
         let mut taken: BTreeSet<u16> = self.classes().into_iter().map(|class| class.id).collect();
         for class in other.classes() {
             let id = match &class.name {
@@ -439,7 +436,6 @@ impl PresenceTrack {
                 pairs.push((u32::from(id), Arc::clone(plane)));
             }
         }
-        pairs.push((OBSERVED, Arc::clone(&planes.observed)));
         for (key, plane) in pairs {
             self.state.merge(self.generation(), key, &plane, &mut || self.relieve())?;
         }

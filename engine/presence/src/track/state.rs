@@ -67,7 +67,8 @@ impl Planes {
         Some(Arc::make_mut(plane))
     }
 
-    fn iter(&self) -> impl Iterator<Item = (PlaneKey, &Arc<Plane>)> {
+    /// All planes: what was observed comes last.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (PlaneKey, &Arc<Plane>)> {
         let classes = self.classes.iter().map(|(&class, plane)| (u32::from(class), plane));
         classes.chain([(OBSERVED, &self.observed)])
     }
@@ -267,25 +268,7 @@ impl TrackState {
         ticks: (i64, i64),
         set: bool,
     ) -> Result<()> {
-        let mut inner = self.settle(generation)?;
-        let inner = &mut *inner;
-        for &key in keys {
-            let Some(plane) = Arc::make_mut(&mut inner.planes).get_mut(key) else { continue };
-            let is_logged = plane.stream.is_some();
-            let (unlogged, regions) = (&mut inner.unlogged, &mut inner.unlogged_regions);
-            plane.change_range(ticks, set, |container, from, to| {
-                if !is_logged {
-                    return;
-                }
-                if to - from > LONG_RUN_TICKS {
-                    regions.insert((key, region_of(start_of(container))));
-                    return;
-                }
-                let touched = unlogged.entry((key, container)).or_default();
-                ((from / 64)..=(to - 1) / 64).for_each(|word| touch(touched, word as usize));
-            })?;
-        }
-        Ok(())
+        self.settle(generation)?.change_range(keys, ticks, set)
     }
 
     /// Everything set before, in its planes.
@@ -323,28 +306,45 @@ impl TrackState {
         inner.planes.iter().map(|(_, plane)| plane.hot_bytes()).sum()
     }
 
+    /// The planes as they are now, whatever is missing of them.
+    pub(crate) fn now(&self, generation: u64) -> Result<Arc<Planes>> {
+        Ok(Arc::clone(&self.settle(generation)?.planes))
+    }
+
+    /// Forgets these regions, which are on disk no more: also what was set in them just now.
+    pub(crate) fn give_up(&self, regions: &BTreeSet<i64>) {
+        let mut inner = lock(&self.inner);
+        // A plane that cannot be read keeps nothing of them either.
+        let _failed = inner.apply(&self.pending.drain());
+        inner.reindex();
+        let Inner { planes, unlogged, unlogged_regions, .. } = &mut *inner;
+        let planes = Arc::make_mut(planes);
+        for plane in planes.classes.values_mut().chain([&mut planes.observed]) {
+            Arc::make_mut(plane).forget_regions(regions);
+        }
+        unlogged.retain(|(_, container), _| !regions.contains(&region_of(start_of(*container))));
+        unlogged_regions.retain(|(_, region)| !regions.contains(region));
+    }
+
+    /// Makes every class absent in `ticks`; returns what is to be logged then.
+    pub(crate) fn clear_classes(&self, generation: u64, ticks: (i64, i64)) -> Result<Unlogged> {
+        let mut inner = self.settle(generation)?;
+        let keys: Vec<PlaneKey> = inner.planes.classes.keys().map(|&id| u32::from(id)).collect();
+        inner.change_range(&keys, ticks, false)?;
+        inner.take_unlogged()
+    }
+
+    /// Makes `ticks` not observed, in no class. Every class is absent in them where the log is
+    /// concerned, and nothing was logged since.
+    pub(crate) fn clear_all(&self, generation: u64, ticks: (i64, i64)) -> Result<()> {
+        let mut inner = self.settle(generation)?;
+        let keys: Vec<PlaneKey> = inner.planes.iter().map(|(key, _)| key).collect();
+        inner.change_range(&keys, ticks, false)
+    }
+
     /// What changed since this was last asked, to be logged.
     pub(crate) fn take_unlogged(&self, generation: u64) -> Result<Unlogged> {
-        let mut inner = self.settle(generation)?;
-        let unlogged = std::mem::take(&mut inner.unlogged);
-        let mut taken = Unlogged { planes: Arc::clone(&inner.planes), ..Unlogged::default() };
-        for (key, region) in std::mem::take(&mut inner.unlogged_regions) {
-            taken.regions.entry(key).or_default().insert(region);
-        }
-        for (key, region) in too_large(&unlogged) {
-            taken.regions.entry(key).or_default().insert(region);
-        }
-        for ((key, container), touched) in &unlogged {
-            let start = start_of(*container);
-            let Some(plane) = inner.planes.get(*key) else { continue };
-            if taken.regions.get(key).is_some_and(|of| of.contains(&region_of(start))) {
-                continue;
-            }
-            let ticks = touched_words(touched).map(|word| start + 64 * word);
-            let words = ticks.filter_map(|tick| Some((tick, plane.hot_word(tick)?)));
-            taken.words.entry(*key).or_default().extend(words);
-        }
-        Ok(taken)
+        self.settle(generation)?.take_unlogged()
     }
 
     /// Every region with changes that no block holds, as the planes are now.
@@ -371,6 +371,51 @@ impl TrackState {
 }
 
 impl Inner {
+    /// See [`TrackState::take_unlogged`].
+    fn take_unlogged(&mut self) -> Result<Unlogged> {
+        let inner = self;
+        let unlogged = std::mem::take(&mut inner.unlogged);
+        let mut taken = Unlogged { planes: Arc::clone(&inner.planes), ..Unlogged::default() };
+        for (key, region) in std::mem::take(&mut inner.unlogged_regions) {
+            taken.regions.entry(key).or_default().insert(region);
+        }
+        for (key, region) in too_large(&unlogged) {
+            taken.regions.entry(key).or_default().insert(region);
+        }
+        for ((key, container), touched) in &unlogged {
+            let start = start_of(*container);
+            let Some(plane) = inner.planes.get(*key) else { continue };
+            if taken.regions.get(key).is_some_and(|of| of.contains(&region_of(start))) {
+                continue;
+            }
+            let ticks = touched_words(touched).map(|word| start + 64 * word);
+            let words = ticks.filter_map(|tick| Some((tick, plane.hot_word(tick)?)));
+            taken.words.entry(*key).or_default().extend(words);
+        }
+        Ok(taken)
+    }
+
+    /// Sets or clears the ticks of these planes.
+    fn change_range(&mut self, keys: &[PlaneKey], ticks: (i64, i64), set: bool) -> Result<()> {
+        for &key in keys {
+            let Some(plane) = Arc::make_mut(&mut self.planes).get_mut(key) else { continue };
+            let is_logged = plane.stream.is_some();
+            let (unlogged, regions) = (&mut self.unlogged, &mut self.unlogged_regions);
+            plane.change_range(ticks, set, |container, from, to| {
+                if !is_logged {
+                    return;
+                }
+                if to - from > LONG_RUN_TICKS {
+                    regions.insert((key, region_of(start_of(container))));
+                    return;
+                }
+                let touched = unlogged.entry((key, container)).or_default();
+                ((from / 64)..=(to - 1) / 64).for_each(|word| touch(touched, word as usize));
+            })?;
+        }
+        Ok(())
+    }
+
     /// Looks at the views again.
     fn reindex(&mut self) {
         let planes = Arc::make_mut(&mut self.planes);

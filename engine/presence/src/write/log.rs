@@ -7,7 +7,7 @@
 //!   none is seen twice.
 //! - A segment is made only after the one before is sealed and durable: at most one is unsealed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use presence_format::caps::{PAYLOAD_BYTES_MAX, SEGMENT_BYTES_MAX};
 use presence_format::catalog::Catalog;
@@ -15,7 +15,7 @@ use presence_format::entry::EntryKind;
 use presence_format::segment::SegmentHeader;
 
 use super::handover::Handover;
-use super::planes::{Sections, write_classes, write_observed};
+use super::planes::{Losing, Sections, write_anew, write_classes, write_observed};
 use super::recording::{Recording, catalog_entry, section};
 use super::sync::{GroupSync, Position};
 use crate::error::{Error, Result};
@@ -32,6 +32,10 @@ use crate::track::state::{TrackState, Unlogged};
 const INDEX_BYTES_MAX: usize = PAYLOAD_BYTES_MAX as usize / 2;
 /// Space reserved ahead of durable commits.
 const RESERVE_BYTES: u32 = 1 << 20;
+/// Room for a catalog that tells of nothing but retention.
+const RETAINED_BYTES: u32 = 4096;
+/// Room for a frame of as many words as one may have.
+const WORDS_BYTES: u32 = 2 << 20;
 
 /// The writing half of a database.
 #[derive(Debug)]
@@ -217,16 +221,52 @@ impl Log {
         state.catalog(core, self, catalog).map_err(|error| core.poison(error))
     }
 
-    /// Everything below log segment `retained_from` is given up, durably.
-    pub(crate) fn give_up_below(&self, core: &Core, retained_from: u32) -> Result<()> {
+    /// Everything below log segment `retained_from` is given up, durably: the segments of which
+    /// `is_gone` holds, which `forget` takes out of the views. A region of a track of which more
+    /// is left is written anew before, whole.
+    pub(crate) fn give_up_below(
+        &self,
+        core: &Core,
+        retained_from: u32,
+        is_gone: &dyn Fn(&Arc<SegmentFile>) -> bool,
+        forget: impl FnOnce(),
+    ) -> Result<()> {
         let mut state = self.enter(core)?;
         let retained_from = retained_from.max(state.retained_from);
-        state
-            .catalog(core, self, Catalog { retained_from, streams: Vec::new() })
-            .map_err(|error| core.poison(error))?;
+        let given_up = state.keep_regions(core, self, is_gone)?;
+        // There is room: to make some could write what was set in these regions since.
+        let active = state.active.as_mut().ok_or(Error::Closed)?;
+        let catalog = Catalog { retained_from, streams: Vec::new() };
+        active.catalog(&catalog).map_err(|error| core.poison(error))?;
+        state.note_written();
         state.retained_from = retained_from;
+        forget();
+        for (track, regions) in &given_up {
+            track.give_up(regions);
+        }
+        core.views_changed();
         drop(state);
         self.sync_all(core, false).map(|_| ())
+    }
+
+    /// Makes ticks of a track not observed, in no class. Whatever a crash leaves of the log, and
+    /// whatever is set meanwhile, no class is set where nothing was observed.
+    pub(crate) fn forget_ticks(
+        &self,
+        core: &Core,
+        track: &TrackState,
+        ticks: (i64, i64),
+    ) -> Result<()> {
+        // While this is held nobody else logs what is set from here on.
+        let mut state = self.enter(core)?;
+        state.with_room(core, self, WORDS_BYTES).map_err(|error| core.poison(error))?;
+        let unlogged = track.clear_classes(core.generation(), ticks)?;
+        if !unlogged.is_empty() {
+            let bytes = SegmentWriter::entry_bytes(EntryKind::Frame, unlogged.frame_bytes_max());
+            let written = state.write_track(core, track, &unlogged, bytes, false);
+            written.map_err(|error| core.poison(error))?;
+        }
+        track.clear_all(core.generation(), ticks)
     }
 
     /// Seals the active segment and begins none: a roll that waits for the next write.
@@ -257,16 +297,20 @@ impl Log {
 }
 
 impl State {
-    /// The active segment with room for `bytes` more; rolls, or begins one, where needed.
-    fn with_room(&mut self, core: &Core, log: &Log, bytes: u32) -> Result<&mut SegmentWriter> {
+    /// Whether the active segment has no room for `bytes` more.
+    fn is_full(&self, core: &Core, bytes: u32) -> bool {
         let limit = core.options.segment_bytes.min(SEGMENT_BYTES_MAX / 2);
-        let full = self.active.as_ref().is_some_and(|active| {
+        self.active.as_ref().is_some_and(|active| {
             let end = active.end();
             // The first entry is the catalog: a segment takes at least one more, however large.
             let large = active.next_offset().saturating_add(bytes) > limit;
             end.entries > 1 && (large || active.index_bytes() > INDEX_BYTES_MAX)
-        });
-        if full {
+        })
+    }
+
+    /// The active segment with room for `bytes` more; rolls, or begins one, where needed.
+    fn with_room(&mut self, core: &Core, log: &Log, bytes: u32) -> Result<&mut SegmentWriter> {
+        if self.is_full(core, bytes) {
             self.seal(core, log)?;
         }
         if self.active.is_none() {
@@ -439,6 +483,43 @@ impl State {
         write_classes(track, active, unlogged)?;
         self.note_written();
         Ok(())
+    }
+
+    /// Writes every region anew that loses a part with the segments of which `is_gone` holds, and
+    /// not all; returns those that lose all, of each track. The active segment has room for a
+    /// catalog then.
+    fn keep_regions(
+        &mut self,
+        core: &Core,
+        log: &Log,
+        is_gone: &dyn Fn(&Arc<SegmentFile>) -> bool,
+    ) -> Result<Vec<(Arc<TrackState>, BTreeSet<i64>)>> {
+        let tracks = core.tracks.load_full();
+        let mut words = true;
+        loop {
+            self.with_room(core, log, RETAINED_BYTES).map_err(|error| core.poison(error))?;
+            let mut given_up = Vec::new();
+            let mut anew = Vec::new();
+            for track in tracks.values() {
+                let losing = Losing::new(&*track.now(core.generation())?, is_gone, words);
+                anew.extend(losing.in_part.into_iter().map(|region| (Arc::clone(track), region)));
+                given_up.push((Arc::clone(track), losing.whole));
+            }
+            if anew.is_empty() {
+                return Ok(given_up);
+            }
+            for (track, (region, keys)) in anew {
+                let Some(active) = self.active.as_mut() else { return Err(Error::Closed) };
+                write_anew(core, &track, active, region, &keys)?;
+                self.note_written();
+                // What is left is looked for again: to make room may have written some of it.
+                if self.is_full(core, RETAINED_BYTES) {
+                    break;
+                }
+            }
+            // Words that were in memory then are in regions now, where they were not.
+            words = words && self.is_full(core, RETAINED_BYTES);
+        }
     }
 
     fn active_number(&self) -> Option<u32> {
