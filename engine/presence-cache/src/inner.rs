@@ -271,9 +271,13 @@ impl<K: Key, V: Clone, P: Provider<K, V>> Inner<K, V, P> {
         .unwrap_or_else(|panic| panic_message(&*panic))
     }
 
-    /// Counts and tells what left the cache, and drops it.
+    /// Counts and tells what left the cache.
     pub(crate) fn removed(&self, removed: Vec<Removed<K, V>>) {
         for gone in removed {
+            let tell = || self.provider.removed(&gone.key, gone.value);
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(tell)) {
+                self.worker_panicked(&*panic);
+            }
             if gone.unused {
                 self.counters.wasted.add(1);
             }

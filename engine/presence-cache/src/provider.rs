@@ -30,6 +30,11 @@ pub trait Provider<K, V>: Send + Sync + 'static {
         (size_of::<K>() + size_of::<V>()) as u64
     }
 
+    /// A value has left the cache: evicted, invalidated, or replaced. Told once for each value that
+    /// was kept, outside every lock; whoever got it from the cache may still hold it. Values that
+    /// are there when the cache itself goes are not told.
+    fn removed(&self, _key: &K, _value: V) {}
+
     /// An error in words, for events.
     fn describe(&self, _error: &Self::Error) -> String {
         "the provider's load failed".to_owned()

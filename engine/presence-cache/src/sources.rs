@@ -85,8 +85,13 @@ impl<S> Sources<S> {
 
     /// Adds a provider. Returns the number that its keys carry.
     pub fn add(&self, source: S) -> u32 {
+        self.add_shared(Arc::new(source))
+    }
+
+    /// Adds a provider that its owner keeps a handle of.
+    pub fn add_shared(&self, source: Arc<S>) -> u32 {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        write(&self.sources).insert(number, Arc::new(source));
+        write(&self.sources).insert(number, source);
         number
     }
 
@@ -119,6 +124,12 @@ where
     fn bytes(&self, key: &SourceKey<K>, value: &V) -> u64 {
         let own = (size_of::<SourceKey<K>>() + size_of::<V>()) as u64;
         self.get(key.source).map_or(own, |source| source.bytes(&key.key, value))
+    }
+
+    fn removed(&self, key: &SourceKey<K>, value: V) {
+        if let Some(source) = self.get(key.source) {
+            source.removed(&key.key, value);
+        }
     }
 
     fn describe(&self, error: &Self::Error) -> String {

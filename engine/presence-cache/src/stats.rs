@@ -18,6 +18,12 @@ pub struct Histogram {
     counts: [u64; CLASSES],
 }
 
+impl Default for Histogram {
+    fn default() -> Self {
+        Self { counts: [0; CLASSES] }
+    }
+}
+
 impl Histogram {
     /// How many were counted.
     #[must_use]
@@ -47,7 +53,7 @@ impl Histogram {
 }
 
 /// Numbers since the cache was made, and how it is now.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
     /// Answers from the cache.
@@ -86,7 +92,8 @@ pub struct Stats {
     pub predictions: u64,
     /// Time spent in the predictor, on the workers.
     pub predictor_time: Duration,
-    /// Panics of the predictor and of other code on the workers.
+    /// Panics of the predictor and of other code on the workers, and of a provider that was told
+    /// what left.
     pub worker_errors: u64,
     /// Panics of the eviction policy.
     pub policy_panics: u64,

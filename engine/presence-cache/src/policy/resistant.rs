@@ -6,7 +6,8 @@
 //! - A value comes in on probation; it joins the main queue when it was used again by the time its
 //!   turn comes, or when it came back soon after it was evicted and the next in the main queue was
 //!   not used since its last turn.
-//! - The main queue loses a value only to one of those, or while probation is below its share.
+//! - The main queue loses a value only to one of those, while probation is below its share, or
+//!   while all of probation was fetched ahead lately and waits for its reader.
 //! - Every entry is in exactly one queue; ids of entries that are gone are dropped when met.
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -15,6 +16,9 @@ use super::{EntryId, EvictionPolicy, Resident, Residents};
 
 /// Probation has this part of all bytes at least.
 const PROBATION_SHARE: u64 = 50;
+
+/// What was fetched ahead is waited for while so many values come in.
+const AWAITED_INSERTIONS: u64 = 64;
 
 /// Keeps what is used again and again, however much is read once between.
 #[derive(Debug, Default)]
@@ -30,6 +34,8 @@ pub struct ScanResistant {
     ghost_set: HashSet<u64>,
     /// Those on probation that were remembered when they came.
     returned: HashSet<EntryId>,
+    /// The entry that came last.
+    newest: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,8 +93,14 @@ impl ScanResistant {
         }
     }
 
-    /// Looks through probation: what was used again is promoted, the first other may go.
-    fn next_on_probation(&mut self, residents: &dyn Residents) -> Option<EntryId> {
+    /// Whether an entry was fetched ahead lately and its reader may still be on the way.
+    fn is_awaited(&self, resident: &Resident) -> bool {
+        resident.unused && self.newest.saturating_sub(resident.id.0) < AWAITED_INSERTIONS
+    }
+
+    /// Looks through probation: what was used again is promoted, the first other may go. With
+    /// `wait`, not what is awaited: the main queue gives room to what is fetched ahead.
+    fn next_on_probation(&mut self, residents: &dyn Residents, wait: bool) -> Option<EntryId> {
         for _ in 0..self.probation.len() {
             let id = self.probation.pop_front()?;
             if self.homes.get(&id).map(|(home, _)| *home) != Some(Home::Probation) {
@@ -107,7 +119,7 @@ impl ScanResistant {
             {
                 return Some(loser);
             }
-            if residents.may_go(id) {
+            if !(wait && self.is_awaited(&resident)) && residents.may_go(id) {
                 self.probation.push_front(id);
                 return Some(id);
             }
@@ -157,6 +169,7 @@ impl ScanResistant {
 
 impl EvictionPolicy for ScanResistant {
     fn inserted(&mut self, entry: &Resident) {
+        self.newest = entry.id.0;
         let mut home = Home::Probation;
         if self.ghost_set.contains(&entry.hash) && !entry.unused {
             if self.is_probation_full() {
@@ -176,9 +189,10 @@ impl EvictionPolicy for ScanResistant {
     }
 
     fn victim(&mut self, residents: &dyn Residents) -> Option<EntryId> {
-        if self.is_probation_full() || self.main_bytes == 0 {
-            return self.next_on_probation(residents).or_else(|| self.next_in_main(residents));
-        }
-        self.next_in_main(residents).or_else(|| self.next_on_probation(residents))
+        let probation_first = self.is_probation_full() || self.main_bytes == 0;
+        let on_probation =
+            probation_first.then(|| self.next_on_probation(residents, true)).flatten();
+        let victim = on_probation.or_else(|| self.next_in_main(residents));
+        victim.or_else(|| self.next_on_probation(residents, false))
     }
 }

@@ -66,8 +66,8 @@ pub(crate) enum Met<V, E> {
 /// A value that left the cache.
 pub(crate) struct Removed<K, V> {
     pub(crate) key: K,
-    /// Dropped by the receiver, outside all locks.
-    pub(crate) _value: V,
+    /// For the receiver, outside all locks.
+    pub(crate) value: V,
     pub(crate) evicted: bool,
     /// It was fetched ahead and never asked for.
     pub(crate) unused: bool,

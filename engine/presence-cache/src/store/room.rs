@@ -135,7 +135,7 @@ impl Core {
         self.bytes = self.bytes.saturating_sub(item.bytes);
         let resident = resident(&item, likelihood);
         self.guarded(|policy| policy.removed(&resident, evicted));
-        Removed { unused: item.live.unused(), key: item.key, _value: item.value, evicted }
+        Removed { unused: item.live.unused(), key: item.key, value: item.value, evicted }
     }
 
     pub(super) fn set_likelihood(&mut self, id: EntryId, likelihood: f64) {

@@ -166,3 +166,26 @@ fn a_loop_that_does_not_fit_keeps_a_part() {
     let rate = cache.stats().hit_rate();
     assert!(rate > 0.45, "{rate} of at most {}", 100.0 / 140.0);
 }
+
+/// What is fetched ahead of a scan waits for its reader, though all room was a hot set's.
+#[test]
+fn read_ahead_finds_room_beside_a_hot_set() {
+    let source = Source::default();
+    let cache = builder(&source).predictor(Silent).workers(1).policy(ScanResistant::new()).build();
+    for _ in 0..3 {
+        for key in 0..99_i64 {
+            cache.get(&key).unwrap();
+        }
+        cache.get(&1_000).unwrap();
+    }
+    for key in 2_000..2_400 {
+        let ahead = (key + 1..key + 5).filter(|key| cache.peek(key).is_none()).collect::<Vec<_>>();
+        assert_eq!(cache.prefetch_hint(ahead.iter().copied()), ahead.len());
+        cache.wait_idle();
+        cache.get(&key).unwrap();
+    }
+    let stats = cache.stats();
+    assert_eq!(stats.prefetches_wasted, 0, "{stats:?}");
+    let hot = (0..99_i64).filter(|key| cache.peek(key).is_some()).count();
+    assert!(hot >= 90, "{hot} of 99 are left");
+}

@@ -1,10 +1,10 @@
 //! What several threads ask at once, held in place by barriers and gates.
 
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, Mutex};
 
 use presence_cache::policy::{EntryId, EvictionPolicy, Largest, Resident, Residents};
 use presence_cache::predict::{Context, Predictor, Silent};
-use presence_cache::{LoadError, PrefetchCache, SourceError, SourceKey, Sources};
+use presence_cache::{LoadError, PrefetchCache, Provider, SourceError, SourceKey, Sources};
 
 use crate::support::{Flag, Source, quiet_panics};
 
@@ -283,4 +283,43 @@ fn several_sources_share_one_budget() {
     let gone = cache.get(&SourceKey { source: numbers[1], key: 3 }).unwrap_err();
     assert_eq!(gone.provider(), Some(&SourceError::Removed(numbers[1])));
     assert_eq!(cache.get(&SourceKey { source: numbers[0], key: 3 }).unwrap(), 30);
+}
+
+/// Keeps what it was told has left.
+#[derive(Clone, Default)]
+struct Farewells(Arc<Mutex<Vec<(i64, i64)>>>);
+
+impl Provider<i64, i64> for Farewells {
+    type Error = ();
+
+    fn load(&self, key: &i64) -> Result<i64, ()> {
+        Ok(key * 10)
+    }
+
+    fn removed(&self, key: &i64, value: i64) {
+        self.0.lock().unwrap().push((*key, value));
+        assert_ne!(*key, 4, "a provider that panics");
+    }
+}
+
+#[test]
+fn a_provider_is_told_of_every_value_that_leaves() {
+    quiet_panics();
+    let farewells = Farewells::default();
+    let cache = PrefetchCache::builder(farewells.clone()).entries_max(2).workers(0).build();
+    let told = || std::mem::take(&mut *farewells.0.lock().unwrap());
+    for key in 1..=3 {
+        cache.get(&key).unwrap();
+    }
+    assert_eq!(told(), [(1, 10)], "evicted");
+    cache.insert(3, 33);
+    assert_eq!(told(), [(3, 30)], "replaced");
+    cache.invalidate(&3);
+    cache.invalidate(&3);
+    assert_eq!(told(), [(3, 33)], "invalidated");
+    cache.get(&4).unwrap();
+    cache.get(&5).unwrap();
+    assert_eq!(told(), [(2, 20)]);
+    assert_eq!(cache.get(&6).unwrap(), 60, "the panic is not the reader's");
+    assert_eq!((told(), cache.stats().worker_errors), (vec![(4, 40)], 1));
 }
