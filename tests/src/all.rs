@@ -26,6 +26,7 @@ mod locks;
 mod lost_catalog;
 mod memory_limit;
 mod model;
+mod page_cache;
 mod planted;
 mod planted_device;
 mod power;

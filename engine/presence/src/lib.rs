@@ -61,6 +61,8 @@ pub use presence_format::{
 
 pub use error::{Affected, Error, Result};
 pub use options::{Level, Options, Watermark};
+pub use presence_cache::{Histogram, Stats as CacheStats};
+pub use read::cache::PageCache;
 pub use read::gather::Gathered;
 pub use read::stream::{RecordRef, Records, Stream};
 pub use read::typed::TypedStream;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use presence_format::caps::{PAYLOAD_BYTES_MAX, SEGMENT_BYTES_MAX};
 
 use crate::error::{Error, Result};
+use crate::read::cache::PageCache;
 
 /// How far a record has come on its way to the medium.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,6 +55,9 @@ pub struct Options {
     pub write_buffer_bytes: usize,
     /// Decoded and copied pages kept for readers. 64 MiB. Mapped pages do not count.
     pub cache_bytes: usize,
+    /// A cache to share with other databases, and its budget with it, in the place of one of
+    /// `cache_bytes`.
+    pub cache: Option<PageCache>,
     /// Whether sealed segments are mapped. Off, all bytes are read into owned pages, and a file
     /// shortened by somebody else is an error instead of a signal.
     pub map: bool,
@@ -77,6 +81,7 @@ impl Default for Options {
             sync_interval: Duration::from_secs(1),
             write_buffer_bytes: 16 << 20,
             cache_bytes: 64 << 20,
+            cache: None,
             map: true,
             allow_network_fs: false,
             follow: true,
@@ -86,6 +91,15 @@ impl Default for Options {
 }
 
 impl Options {
+    /// The cache of a database with these options: the shared one, or one of its own.
+    pub(crate) fn page_cache(&self) -> PageCache {
+        let own = || match self.background {
+            true => PageCache::new(self.cache_bytes),
+            false => PageCache::with_workers(self.cache_bytes, 0),
+        };
+        self.cache.clone().unwrap_or_else(own)
+    }
+
     pub(crate) fn check(&self) -> Result<()> {
         let within = |name: &str, value: u32, min: u32, max: u32| {
             if (min..=max).contains(&value) {

@@ -21,7 +21,7 @@ const PLANTED: &[(&str, &str)] = &[
     ("unlocked_notify", "write::handover::models::writers"),
     ("join_running_round", "write::sync::models::nobody"),
     ("round_without_wakeup", "write::sync::models::nobody"),
-    ("insert_twice", "read::cache::models"),
+    ("hung_though_gone", "read::cache::models"),
     ("close_without_halt", "store::models::closing"),
     ("halt_unseen", "store::models::closing"),
     ("blind_update", "store::models::snapshots_beside_retention"),

@@ -28,7 +28,7 @@ pub(super) fn map_file(file: &OwnedFd, len: usize) -> io::Result<Mapping> {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     if len == 0 {
-        return Ok(Mapping::new(AlignedBuf::zeroed(0)?));
+        return Ok(Mapping::copied(AlignedBuf::zeroed(0)?));
     }
     map_checked(file, len)
 }
@@ -47,7 +47,15 @@ fn map_checked(file: &OwnedFd, len: usize) -> io::Result<Mapping> {
     //   ours is ever stored in mapped bytes and used unchecked.
     // - The descriptor is open for the length of the call; a map needs it no longer than that.
     let map = unsafe { memmap2::MmapOptions::new().len(len).map(file)? };
-    Ok(Mapping::new(map))
+    Ok(Mapping(Box::new(map)))
+}
+
+#[cfg(not(miri))]
+impl super::Mapped for memmap2::Mmap {
+    fn will_need(&self, range: std::ops::Range<usize>) {
+        // Advice may be refused: then the bytes are read when they are looked at.
+        let _advised = self.advise_range(memmap2::Advice::WillNeed, range.start, range.len());
+    }
 }
 
 #[cfg(miri)]
@@ -60,7 +68,7 @@ fn map_checked(file: &OwnedFd, len: usize) -> io::Result<Mapping> {
             count => filled += count,
         }
     }
-    Ok(Mapping::new(buf))
+    Ok(Mapping::copied(buf))
 }
 
 #[cfg(test)]

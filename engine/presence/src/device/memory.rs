@@ -331,7 +331,7 @@ impl DeviceFile for MemoryFile {
     fn map(&self, len: usize) -> io::Result<Mapping> {
         let buf = self.inode.content().copy(len)?;
         self.cells.map(len);
-        Ok(Mapping::new(buf))
+        Ok(Mapping::copied(buf))
     }
 }
 

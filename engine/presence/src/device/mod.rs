@@ -33,7 +33,7 @@ mod whole_file;
 
 use std::fmt::Debug;
 use std::io;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::os::fd::BorrowedFd;
 
 use crate::shim::Arc;
@@ -132,12 +132,27 @@ pub trait DeviceFile: Debug + Send + Sync {
 }
 
 /// Bytes of a file: mapped where the device can, a copy otherwise. Starts at a multiple of 64.
-pub struct Mapping(Box<dyn Deref<Target = [u8]> + Send + Sync>);
+pub struct Mapping(Box<dyn Mapped>);
+
+/// What a [`Mapping`] is made of.
+trait Mapped: Deref<Target = [u8]> + Send + Sync {
+    /// The bytes of this range, all of which are there, are going to be read.
+    fn will_need(&self, _range: Range<usize>) {}
+}
+
+impl Mapped for AlignedBuf {}
 
 impl Mapping {
-    /// Wraps anything that owns its bytes. The bytes start at a multiple of 64.
-    pub(crate) fn new(owner: impl Deref<Target = [u8]> + Send + Sync + 'static) -> Self {
-        Self(Box::new(owner))
+    /// A copy of the bytes.
+    pub(crate) fn copied(bytes: AlignedBuf) -> Self {
+        Self(Box::new(bytes))
+    }
+
+    /// These bytes are going to be read: the system may begin to fetch them. Does not wait.
+    pub fn will_need(&self, range: Range<usize>) {
+        if range.start < range.end && range.end <= self.len() {
+            self.0.will_need(range);
+        }
     }
 }
 

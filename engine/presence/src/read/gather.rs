@@ -31,7 +31,7 @@ const MOMENTS_MAX: u64 = 1 << 32;
 impl Gathered {
     pub(crate) fn at_many(core: &Core, stream: &Arc<StreamState>, times: &[i64]) -> Result<Self> {
         let snapshot = Snapshot::new(stream);
-        let reader = snapshot.reader(&core.cache);
+        let reader = snapshot.reader(&core.pages);
         times.iter().try_for_each(|&t| reader.refuse_gaps(t, t))?;
         let lanes = stream.layout.lanes().get(1..).unwrap_or_default();
         let widths: Vec<usize> = lanes.iter().map(|lane| lane.value_bytes).collect();

@@ -3,13 +3,16 @@
 //! # Invariants
 //! - A view is immutable: what it answers never changes, whatever is appended, sealed, retained
 //!   or compacted meanwhile.
-//! - No lock is taken to find a record; decoded pages are shared through a cache that has one.
+//! - No lock is taken to find a record, nor a page that was looked at lately; other decoded pages
+//!   are found in a cache whose readers share its locks.
 
 pub(crate) mod cache;
 pub(crate) mod gather;
+pub(crate) mod lane;
 pub(crate) mod page;
 pub(crate) mod run;
 pub(crate) mod search;
+pub(crate) mod slot;
 pub(crate) mod stream;
 pub(crate) mod typed;
 pub(crate) mod view;

@@ -7,7 +7,7 @@
 
 use presence_format::block::BlockLayout;
 
-use crate::device::aligned::AlignedBuf;
+use super::slot::OwnedPage;
 use crate::segment::SegmentFile;
 use crate::shim::Arc;
 use crate::tail::TailPart;
@@ -71,7 +71,7 @@ pub(crate) struct Page {
 #[derive(Debug, Clone)]
 enum Bytes {
     Mapped { segment: Arc<SegmentFile>, offset: u32, len: usize },
-    Owned(Arc<AlignedBuf>),
+    Owned(Arc<OwnedPage>),
     Tail(TailPart),
 }
 
@@ -89,7 +89,7 @@ impl Page {
     }
 
     /// A decoded block, shared.
-    pub(crate) fn owned(bytes: Arc<AlignedBuf>, layout: &Arc<BlockLayout>, records: usize) -> Self {
+    pub(crate) fn owned(bytes: Arc<OwnedPage>, layout: &Arc<BlockLayout>, records: usize) -> Self {
         Self { bytes: Bytes::Owned(bytes), layout: Arc::clone(layout), records }
     }
 

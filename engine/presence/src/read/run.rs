@@ -8,9 +8,11 @@ use presence_format::Compression;
 use presence_format::block::BlockLayout;
 use presence_format::index::IndexEntry;
 
-use super::cache::{PageCache, Slot};
+use super::cache::Pages;
+use super::lane::{self, Lane};
 use super::page::Page;
 use super::search::{self, Line};
+use super::slot::Slot;
 use crate::error::{Error, Result};
 use crate::segment::SegmentFile;
 use crate::shim::atomic::{AtomicU8, Ordering};
@@ -40,8 +42,22 @@ pub(crate) struct Run {
     /// Per block, the timestamp of every so many records, once it was read: a large block's
     /// straight line strays too far.
     samples: Box<[OnceLock<Box<[i64]>>]>,
-    /// Per block, where its decoded page hangs; made when the first block is decoded.
-    slots: OnceLock<Box<[Arc<Slot>]>>,
+    /// Where decoded pages are; made when the first block is decoded.
+    decoded: OnceLock<Decoded>,
+}
+
+/// Where the decoded pages of a run are.
+#[derive(Debug)]
+struct Decoded {
+    lane: Arc<Lane>,
+    /// Per block, where its page hangs.
+    slots: Box<[Arc<Slot>]>,
+}
+
+impl Decoded {
+    fn of(lane: Arc<Lane>) -> Self {
+        Self { slots: lane.slots(), lane }
+    }
 }
 
 impl Run {
@@ -81,7 +97,7 @@ impl Run {
             entries: entries.into(),
             kinds: entries.iter().map(|_| AtomicU8::new(0)).collect(),
             samples: entries.iter().map(|_| OnceLock::new()).collect(),
-            slots: OnceLock::new(),
+            decoded: OnceLock::new(),
         }
     }
 
@@ -97,9 +113,9 @@ impl Run {
                 let _first = new.set(samples.clone());
             }
         }
-        if let Some(slots) = self.slots.get() {
-            let new = more.iter().map(|_| Arc::default());
-            let _first = run.slots.set(slots.iter().cloned().chain(new).collect());
+        if let Some(decoded) = self.decoded.get() {
+            decoded.lane.extend(&entries);
+            let _first = run.decoded.set(Decoded::of(Arc::clone(&decoded.lane)));
         }
         run
     }
@@ -138,18 +154,44 @@ impl Run {
         }
     }
 
-    fn slot(&self, block: usize) -> Option<&Arc<Slot>> {
-        self.slots.get_or_init(|| self.entries.iter().map(|_| Arc::default()).collect()).get(block)
+    fn decoded(&self, layout: &Arc<BlockLayout>, pages: &Arc<Pages>) -> &Decoded {
+        self.decoded.get_or_init(|| {
+            let (segment, layout) = (Arc::clone(&self.segment), Arc::clone(layout));
+            Decoded::of(Lane::new(pages, lane::Records { segment, layout }, &self.entries))
+        })
     }
 
-    /// Asks `question` of the decoded bytes of block `block`, where they are in the cache.
+    /// Asks `question` of the decoded bytes of block `block`, where they are at hand.
     #[inline]
-    pub(crate) fn with_cached<R>(
+    pub(crate) fn with_decoded<R>(
         &self,
         block: usize,
+        pages: &Pages,
         question: impl FnOnce(&[u8]) -> R,
     ) -> Option<R> {
-        self.slots.get()?.get(block)?.with(|page| question(page))
+        self.decoded.get()?.slots.get(block)?.with(pages.loads(), |page| question(page))
+    }
+
+    /// Has block `block` on its way before it is asked for: from the medium into memory, or, where
+    /// it is going to be decoded, into the cache, for which its key is returned.
+    pub(crate) fn read_ahead(
+        &self,
+        block: usize,
+        layout: &Arc<BlockLayout>,
+        pages: &Arc<Pages>,
+    ) -> Option<(u64, u32)> {
+        let kind = self.kinds.get(block)?.load(Ordering::Relaxed);
+        let entry = self.entries.get(block)?;
+        let is_mapped = self.segment.mapped(entry.offset.get(), 1).is_some();
+        if is_mapped && kind != ENCODED && self.decoded.get().is_none() {
+            if kind != PLAIN {
+                self.segment.will_need(entry);
+            }
+            return None;
+        }
+        let decoded = self.decoded(layout, pages);
+        let wanted = kind != PLAIN && decoded.slots.get(block)?.is_empty();
+        wanted.then(|| (decoded.lane.number(), u32::try_from(block).unwrap_or(u32::MAX)))
     }
 
     /// The sparse index.
@@ -206,7 +248,7 @@ impl Run {
         self: &Arc<Self>,
         block: usize,
         layout: &Arc<BlockLayout>,
-        cache: &PageCache,
+        pages: &Arc<Pages>,
     ) -> Result<Page> {
         let (Some(entry), Some(kind)) = (self.entries.get(block), self.kinds.get(block)) else {
             return Err(Error::invalid(format!(
@@ -219,7 +261,7 @@ impl Run {
             let offset = entry.offset.get() + BLOCK_HEADER_BYTES;
             return Ok(Page::mapped(&self.segment, offset, layout, records));
         }
-        self.load(block, entry, kind, layout, cache)
+        self.load(block, entry, kind, layout, pages)
     }
 
     fn load(
@@ -228,7 +270,7 @@ impl Run {
         index: &IndexEntry,
         kind: &AtomicU8,
         layout: &Arc<BlockLayout>,
-        cache: &PageCache,
+        pages: &Arc<Pages>,
     ) -> Result<Page> {
         let records = index.records.get() as usize;
         let segment = &self.segment;
@@ -249,13 +291,11 @@ impl Run {
             }
             kind.store(ENCODED, Ordering::Relaxed);
         }
-        let Some(slot) = self.slot(block) else {
+        let decoded = self.decoded(layout, pages);
+        let (Some(slot), Ok(number)) = (decoded.slots.get(block), u32::try_from(block)) else {
             return Err(Error::invalid(format!("block {block} has no place for its page")));
         };
-        let bytes = cache.get(slot, || {
-            let entry = segment.block_entry(index)?;
-            segment.decode_block(&entry, layout)
-        })?;
+        let bytes = pages.get(&decoded.lane, number, slot)?;
         let page = Page::owned(bytes, layout, records);
         self.sample(block, &page);
         Ok(page)

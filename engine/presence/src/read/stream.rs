@@ -118,7 +118,7 @@ impl Stream {
     pub(crate) fn with_reader<R>(&self, question: impl FnOnce(&Reader<'_>) -> R) -> R {
         let view = self.state.view.load();
         let open_len = view.open.as_ref().map_or(0, |open| open.len());
-        question(&self.state.reader(&view, open_len, &self.handle.core.cache))
+        question(&self.state.reader(&view, open_len, &self.handle.core.pages))
     }
 
     pub(crate) fn state(&self) -> &Arc<StreamState> {
@@ -279,7 +279,7 @@ impl Stream {
     /// As [`Stream::window`].
     pub fn iter(&self) -> Result<Records> {
         let snapshot = Snapshot::new(&self.state);
-        let end = snapshot.reader(&self.handle.core.cache).pieces();
+        let end = snapshot.reader(&self.handle.core.pages).pieces();
         Ok(Records {
             handle: Arc::clone(&self.handle),
             snapshot,
@@ -287,6 +287,7 @@ impl Stream {
             index: 0,
             piece: 0,
             end,
+            asked: 0,
         })
     }
 
@@ -314,6 +315,8 @@ pub struct Records {
     index: usize,
     piece: usize,
     end: usize,
+    /// The piece up to which was asked ahead.
+    asked: usize,
 }
 
 impl Iterator for Records {
@@ -331,11 +334,13 @@ impl Iterator for Records {
             if self.piece >= self.end {
                 return None;
             }
-            match self.snapshot.reader(&self.handle.core.cache).page(self.piece) {
+            let reader = self.snapshot.reader(&self.handle.core.pages);
+            match reader.page(self.piece) {
                 Ok(page) => {
                     self.page = Some(page);
                     self.index = 0;
                     self.piece += 1;
+                    reader.read_ahead(&mut self.asked, self.piece, self.end);
                 }
                 Err(error) => {
                     self.piece = self.end;

@@ -9,7 +9,7 @@
 use presence_format::Order;
 use presence_format::block::BlockLayout;
 
-use super::cache::PageCache;
+use super::cache::Pages;
 use super::page::{Page, PageView};
 use super::run::Run;
 use super::search;
@@ -38,6 +38,9 @@ pub(crate) struct StreamView {
     pub(crate) open: Option<TailPart>,
     pub(crate) gaps: Vec<Gap>,
 }
+
+/// Pieces that a scan asks for ahead at most: blocks may be small.
+const AHEAD_PIECES_MAX: usize = 32;
 
 /// A record's place in a view: the piece (block) and the record in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -131,7 +134,7 @@ pub(crate) struct Reader<'a> {
     pub(crate) order: Order,
     pub(crate) layout: &'a Arc<BlockLayout>,
     pub(crate) view: &'a StreamView,
-    pub(crate) cache: &'a PageCache,
+    pub(crate) pages: &'a Arc<Pages>,
     /// Records of the open part.
     pub(crate) open_len: usize,
 }
@@ -167,18 +170,57 @@ impl Reader<'_> {
         let Some((run, block)) = self.block_of(piece) else {
             return Err(Error::invalid(format!("piece {piece} of {}", self.pieces())));
         };
-        run.page(block, self.layout, self.cache).map_err(|error| self.tell_affected(error, piece))
+        run.page(block, self.layout, self.pages).map_err(|error| self.tell_affected(error, piece))
     }
 
     /// Begins to load a piece that will be read next: its first values, where they are mapped.
+    /// Whether they are.
     #[inline]
-    pub(crate) fn touch(&self, piece: usize) {
-        let Some((run, block)) = self.block_of(piece) else { return };
-        let Some(bytes) = run.mapped_block(block) else { return };
+    fn touch(&self, piece: usize) -> bool {
+        let Some((run, block)) = self.block_of(piece) else { return true };
+        let Some(bytes) = run.mapped_block(block) else { return false };
         let view = PageView::decoded(bytes, self.layout, run.records(block));
         for lane in 0..3 {
             std::hint::black_box(view.lane(lane).first().copied());
         }
+        true
+    }
+
+    /// Begins to load what a scan will read next: the pieces `next .. end`, as far as it is worth
+    /// while. `asked` is what the scan has asked for so far.
+    #[inline]
+    pub(crate) fn read_ahead(&self, asked: &mut usize, next: usize, end: usize) {
+        if next < end && !self.touch(next) {
+            self.fetch_ahead(asked, next, end);
+        }
+    }
+
+    /// Asks for more where less than half of what may be asked for still lies ahead.
+    #[cold]
+    fn fetch_ahead(&self, asked: &mut usize, next: usize, end: usize) {
+        let bytes_max = self.pages.ahead_bytes();
+        let mut at = (*asked).max(next);
+        let mut bytes: usize = (next..at).map(|piece| self.decoded_bytes(piece)).sum();
+        if bytes > bytes_max / 2 || at - next > AHEAD_PIECES_MAX / 2 {
+            return;
+        }
+        let mut keys = Vec::new();
+        while at < end && at - next < AHEAD_PIECES_MAX {
+            bytes = bytes.saturating_add(self.decoded_bytes(at));
+            let Some((run, block)) = self.block_of(at).filter(|_| bytes <= bytes_max) else {
+                break;
+            };
+            keys.extend(run.read_ahead(block, self.layout, self.pages));
+            at += 1;
+        }
+        *asked = at;
+        if !keys.is_empty() {
+            self.pages.fetch(keys);
+        }
+    }
+
+    fn decoded_bytes(&self, piece: usize) -> usize {
+        self.layout.decoded_bytes(self.records(piece))
     }
 
     /// Number of records of a piece.
@@ -255,7 +297,7 @@ impl Reader<'_> {
             if let Some(bytes) = run.mapped_block(index) {
                 return Ok(Some(decoded(bytes)));
             }
-            if let Some(found) = run.with_cached(index, decoded) {
+            if let Some(found) = run.with_decoded(index, self.pages, decoded) {
                 return Ok(Some(found));
             }
         }

@@ -81,7 +81,7 @@ impl Window {
     ) -> Result<Self> {
         let snapshot = Snapshot::new(stream);
         let closed = closed(range)?;
-        let reader = snapshot.reader(&core.cache);
+        let reader = snapshot.reader(&core.pages);
         let (start, end) = match closed {
             None => (reader.end(), reader.end()),
             Some((from, to)) => {
@@ -99,7 +99,7 @@ impl Window {
     }
 
     fn reader(&self) -> Reader<'_> {
-        self.snapshot.reader(&self.core.cache)
+        self.snapshot.reader(&self.core.pages)
     }
 
     /// The columns, in the order of their index.
@@ -123,7 +123,7 @@ impl Window {
     /// The records as slices, one a block, in order. A damaged block is an error, and the last
     /// item.
     pub fn slices(&self) -> Slices<'_> {
-        Slices { reader: self.reader(), next: self.start, end: self.end }
+        Slices { reader: self.reader(), next: self.start, end: self.end, asked: 0 }
     }
 
     /// The records as one slice without a copy, where they lie in one block; else `None`.
@@ -206,6 +206,8 @@ pub struct Slices<'a> {
     reader: Reader<'a>,
     next: Position,
     end: Position,
+    /// The piece up to which was asked ahead.
+    asked: usize,
 }
 
 impl Iterator for Slices<'_> {
@@ -220,9 +222,8 @@ impl Iterator for Slices<'_> {
             Ok(page) => {
                 let stop = if piece == self.end.piece { self.end.index } else { page.records() };
                 self.next = Position { piece: piece + 1, index: 0 };
-                if self.next < self.end {
-                    self.reader.touch(piece + 1);
-                }
+                let end = self.end.piece + usize::from(self.end.index > 0);
+                self.reader.read_ahead(&mut self.asked, piece + 1, end);
                 Some(Ok(Slice { page, range: index..stop }))
             }
             Err(error) => {

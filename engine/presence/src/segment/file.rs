@@ -114,6 +114,17 @@ impl SegmentFile {
         self.mapping()?.get(start..start.checked_add(len)?)
     }
 
+    /// The block that `entry` tells of is going to be read: where it is mapped, the system begins
+    /// to fetch it.
+    pub(crate) fn will_need(&self, entry: &IndexEntry) {
+        let start = entry.offset.get() as usize;
+        let header = presence_format::entry::EntryKind::Block.header_bytes() as usize;
+        let end = start.saturating_add(header).saturating_add(entry.payload_bytes.get() as usize);
+        if let Some(map) = self.mapping() {
+            map.will_need(start..end);
+        }
+    }
+
     /// Reads the header of the block that `index` tells of, and checks that it is that block.
     pub(crate) fn block_entry(&self, index: &IndexEntry) -> Result<Entry> {
         let offset = index.offset.get();

@@ -14,7 +14,7 @@ use super::stream_state::StreamState;
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::options::Options;
-use crate::read::cache::PageCache;
+use crate::read::cache::Pages;
 use crate::segment::SegmentFile;
 use crate::shim::atomic::{AtomicU64, Ordering};
 use crate::shim::{Arc, Mutex, Swap};
@@ -70,7 +70,7 @@ pub(crate) struct Core {
     pub(crate) streams: Swap<StreamTable>,
     /// Sealed segments in the order of the log.
     pub(crate) segments: Swap<Vec<LiveSegment>>,
-    pub(crate) cache: Arc<PageCache>,
+    pub(crate) pages: Arc<Pages>,
     /// Presence tracks, by name.
     pub(crate) tracks: Swap<BTreeMap<String, Arc<TrackState>>>,
     /// How often views were replaced by a compaction or retention.
@@ -98,7 +98,7 @@ impl Core {
         Self {
             path: device.describe(),
             device,
-            cache: Arc::new(PageCache::new(options.cache_bytes)),
+            pages: Arc::new(Pages::new(&options.page_cache())),
             options,
             database,
             tracks: Swap::new(BTreeMap::new()),

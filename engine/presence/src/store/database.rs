@@ -21,6 +21,7 @@ use super::stream_state::StreamState;
 use crate::device::{Device, LockError, RealDevice, SingleSegment};
 use crate::error::{Error, Result};
 use crate::options::{Level, Options, Watermark};
+use crate::read::cache::PageCache;
 use crate::read::stream::Stream;
 use crate::read::view::StreamView;
 use crate::segment::{SegmentWriter, segment_number};
@@ -265,6 +266,11 @@ impl Database {
     /// What opening found: torn tails, damage, left-overs.
     pub fn report(&self) -> &RecoveryReport {
         &self.core().report
+    }
+
+    /// The cache that its pages are in.
+    pub fn cache(&self) -> &PageCache {
+        self.core().pages.cache()
     }
 
     /// The options it was opened with.

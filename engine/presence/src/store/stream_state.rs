@@ -9,7 +9,7 @@ use presence_format::Schema;
 use presence_format::block::BlockLayout;
 
 use crate::error::{Error, Result};
-use crate::read::cache::PageCache;
+use crate::read::cache::Pages;
 use crate::read::view::{Reader, StreamView};
 use crate::record::Record;
 use crate::shim::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -143,8 +143,8 @@ impl Snapshot {
     }
 
     /// What questions are asked of.
-    pub(crate) fn reader<'a>(&'a self, cache: &'a PageCache) -> Reader<'a> {
-        self.stream.reader(&self.view, self.open_len, cache)
+    pub(crate) fn reader<'a>(&'a self, pages: &'a Arc<Pages>) -> Reader<'a> {
+        self.stream.reader(&self.view, self.open_len, pages)
     }
 }
 
@@ -155,14 +155,14 @@ impl StreamState {
         &'a self,
         view: &'a StreamView,
         open_len: usize,
-        cache: &'a PageCache,
+        pages: &'a Arc<Pages>,
     ) -> Reader<'a> {
         Reader {
             name: &self.name,
             order: self.schema.order(),
             layout: &self.layout,
             view,
-            cache,
+            pages,
             open_len,
         }
     }

@@ -14,11 +14,13 @@ use std::collections::BTreeMap;
 
 use crate::device::AlignedBuf;
 use crate::error::{Error, Result};
-use crate::read::cache::{PageCache, Slot};
+use crate::read::cache::Pages;
+use crate::read::lane::{Decode, Lane};
+use crate::read::slot::Slot;
 use crate::read::view::StreamView;
 use crate::segment::SegmentFile;
-use crate::shim::Arc;
 use crate::shim::atomic::{AtomicBool, Ordering};
+use crate::shim::{Arc, OnceLock};
 
 /// One region on disk.
 #[derive(Debug)]
@@ -28,7 +30,8 @@ pub(crate) struct Stored {
     number: i64,
     /// Checked where it lies in the map.
     mapped: AtomicBool,
-    slot: Arc<Slot>,
+    /// Where it is in the cache; made when it is first read into memory.
+    owned: OnceLock<(Arc<Lane>, Arc<Slot>)>,
 }
 
 #[derive(Debug, Clone)]
@@ -71,7 +74,7 @@ impl PlaneIndex {
                     entry,
                     number,
                     mapped: AtomicBool::new(false),
-                    slot: Arc::default(),
+                    owned: OnceLock::new(),
                 })
             });
             rows.push(Row { number, before: count, stored });
@@ -111,7 +114,7 @@ impl PlaneIndex {
 
     /// Set ticks below `tick`. Reads at most one block.
     #[inline]
-    pub(crate) fn rank(&self, tick: i64, cache: &PageCache) -> Result<u64> {
+    pub(crate) fn rank(&self, tick: i64, pages: &Arc<Pages>) -> Result<u64> {
         let before = |at: usize| self.rows.get(at).map_or(self.count, |row| row.before);
         match self.position(region_of(tick)) {
             Err(at) => Ok(before(at)),
@@ -120,7 +123,7 @@ impl PlaneIndex {
                 let Some(row) = self.rows.get(at).filter(|_| inside > 0) else {
                     return Ok(before(at));
                 };
-                Ok(row.before + u64::from(row.stored.with(cache, |region| region.rank(inside))?))
+                Ok(row.before + u64::from(row.stored.with(pages, |region| region.rank(inside))?))
             }
         }
     }
@@ -168,37 +171,36 @@ impl Stored {
     #[inline]
     pub(crate) fn with<R>(
         &self,
-        cache: &PageCache,
+        pages: &Arc<Pages>,
         question: impl FnOnce(Region<'_>) -> R,
     ) -> Result<R> {
         if self.mapped.load(Ordering::Acquire) {
             return self.ask(self.map().unwrap_or_default(), question);
         }
-        let page = self.slot.with(Arc::clone);
-        let page = match page {
-            Some(page) => page,
-            None => match self.load()? {
-                Some(page) => cache.get(&self.slot, || Ok::<_, Error>(page))?,
-                None => {
-                    self.mapped.store(true, Ordering::Release);
-                    return self.ask(self.map().unwrap_or_default(), question);
-                }
-            },
-        };
+        if self.map().is_some() {
+            load_region(&self.segment, &self.entry)?;
+            self.mapped.store(true, Ordering::Release);
+            return self.ask(self.map().unwrap_or_default(), question);
+        }
+        let (lane, slot) = self.owned.get_or_init(|| self.lane(pages));
+        let page = pages.get(lane, 0, slot)?;
         self.ask(page.get(..self.bytes()).unwrap_or_default(), question)
+    }
+
+    /// A lane for this one region: what is asked of planes next is not told by their numbers.
+    fn lane(&self, pages: &Arc<Pages>) -> (Arc<Lane>, Arc<Slot>) {
+        let entries = std::slice::from_ref(&self.entry);
+        let lane = Lane::new(pages, Regions(Arc::clone(&self.segment)), entries);
+        let slot = lane.slots().first().cloned().unwrap_or_default();
+        (lane, slot)
     }
 
     fn bytes(&self) -> usize {
         self.entry.payload_bytes.get() as usize
     }
 
-    fn payload_offset(&self) -> u32 {
-        let header = presence_format::entry::EntryKind::Block.header_bytes();
-        self.entry.offset.get().saturating_add(header)
-    }
-
     fn map(&self) -> Option<&[u8]> {
-        self.segment.mapped(self.payload_offset(), self.bytes())
+        map_of(&self.segment, &self.entry)
     }
 
     #[inline]
@@ -207,25 +209,51 @@ impl Stored {
     }
 
     fn fault(&self) -> impl FnOnce(FormatError) -> Error {
-        Error::format(&self.segment.name, u64::from(self.payload_offset()))
+        Error::format(&self.segment.name, u64::from(payload_offset(&self.entry)))
     }
+}
 
-    /// Reads and checks the block. None where it lies in the map.
-    fn load(&self) -> Result<Option<AlignedBuf>> {
-        let entry = self.segment.block_entry(&self.entry)?;
-        let owned = self.segment.checked_payload(&entry)?;
-        let bytes = match &owned {
-            Some(stored) => stored.get(..self.bytes()),
-            None => self.map(),
-        };
-        let region = Region::parse(bytes.unwrap_or_default()).map_err(self.fault())?;
-        let is_it = region.number() == self.number
-            && u64::from(region.count()) == self.entry.rank.get()
-            && region.words() == self.entry.records.get();
-        if !is_it {
-            let fault = FormatError::corrupt(0, "a region other than its header says");
-            return Err(self.fault()(fault));
+/// Regions are kept as they are stored.
+#[derive(Debug)]
+struct Regions(Arc<SegmentFile>);
+
+impl Decode for Regions {
+    fn decode(&self, entry: &IndexEntry) -> Result<AlignedBuf> {
+        let segment = &*self.0;
+        match load_region(segment, entry)? {
+            Some(owned) => Ok(owned),
+            // It has become possible to map it meanwhile.
+            None => AlignedBuf::copy_of(map_of(segment, entry).unwrap_or_default())
+                .map_err(Error::io("read", &segment.name)),
         }
-        Ok(owned)
     }
+}
+
+fn payload_offset(entry: &IndexEntry) -> u32 {
+    let header = presence_format::entry::EntryKind::Block.header_bytes();
+    entry.offset.get().saturating_add(header)
+}
+
+fn map_of<'a>(segment: &'a SegmentFile, entry: &IndexEntry) -> Option<&'a [u8]> {
+    segment.mapped(payload_offset(entry), entry.payload_bytes.get() as usize)
+}
+
+/// Reads and checks the block of a region. None where it lies in the map.
+fn load_region(segment: &SegmentFile, index: &IndexEntry) -> Result<Option<AlignedBuf>> {
+    let fault = || Error::format(&segment.name, u64::from(payload_offset(index)));
+    let entry = segment.block_entry(index)?;
+    let owned = segment.checked_payload(&entry)?;
+    let bytes = match &owned {
+        Some(stored) => stored.get(..index.payload_bytes.get() as usize),
+        None => map_of(segment, index),
+    };
+    let region = Region::parse(bytes.unwrap_or_default()).map_err(fault())?;
+    let is_it = region.number() == region_of(index.first_ts.get())
+        && u64::from(region.count()) == index.rank.get()
+        && region.words() == index.records.get();
+    if !is_it {
+        let what = FormatError::corrupt(0, "a region other than its header says");
+        return Err(fault()(what));
+    }
+    Ok(owned)
 }

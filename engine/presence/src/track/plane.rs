@@ -19,7 +19,7 @@ use super::pending::Run;
 use super::source::{Bitmap, Bitmaps, Fill};
 use super::state::Planes;
 use crate::error::Result;
-use crate::read::cache::PageCache;
+use crate::read::cache::Pages;
 use crate::segment::{RegionParts, SegmentFile, SegmentWriter};
 use crate::shim::atomic::Ordering;
 use crate::shim::{Arc, planted};
@@ -52,18 +52,18 @@ pub(crate) struct Plane {
     hot: BTreeMap<i64, Arc<Hot>>,
     hot_bytes: usize,
     /// Where its blocks are kept for readers.
-    cache: Arc<PageCache>,
+    pages: Arc<Pages>,
 }
 
 impl Plane {
     /// The plane that `stream` is, as its view tells: blocks, and the words that stand in frames or
     /// in blocks of words, in the order they were written.
-    pub(crate) fn open(stream: &Arc<StreamState>, cache: &Arc<PageCache>) -> Result<Self> {
+    pub(crate) fn open(stream: &Arc<StreamState>, pages: &Arc<Pages>) -> Result<Self> {
         let view = stream.view.load_full();
         let mut plane = Self {
             stream: Some(Arc::clone(stream)),
             index: Arc::new(PlaneIndex::new(Arc::clone(&view), &PlaneIndex::default())),
-            cache: Arc::clone(cache),
+            pages: Arc::clone(pages),
             ..Self::default()
         };
         let mut newest: BTreeMap<i64, u64> = BTreeMap::new();
@@ -150,7 +150,7 @@ impl Plane {
         let inside = number.rem_euclid(i64::from(REGION_CONTAINERS)) as u32;
         let container =
             |region: Region<'_>| question(region.container(inside).map(|(container, _)| container));
-        stored.with(&self.cache, container)
+        stored.with(&self.pages, container)
     }
 
     /// Sets ticks of container `number`: of each word its index and the ticks. Tells `changed` of
@@ -231,7 +231,7 @@ impl Plane {
     #[inline]
     pub(crate) fn rank(&self, tick: i64) -> Result<u64> {
         if self.hot.is_empty() {
-            return self.index.rank(tick, &self.cache);
+            return self.index.rank(tick, &self.pages);
         }
         let (number, inside) = place_of(tick);
         let more = |sum: i64, (_, hot): (&i64, &Arc<Hot>)| {
@@ -241,7 +241,7 @@ impl Plane {
             Some(hot) => (start_of(number), hot.rank(inside)),
             None => (tick, 0),
         };
-        let on_disk = self.index.rank(below, &self.cache)?.cast_signed();
+        let on_disk = self.index.rank(below, &self.pages)?.cast_signed();
         let all = self.hot.range(..number).fold(on_disk, more) + i64::from(own);
         Ok(all.max(0).cast_unsigned())
     }
@@ -257,7 +257,7 @@ impl Plane {
                 break;
             }
             let skip = at.saturating_sub(first).max(0) as u32;
-            let mut mask = stored.with(&self.cache, |region| region.mask())? & (u64::MAX << skip);
+            let mut mask = stored.with(&self.pages, |region| region.mask())? & (u64::MAX << skip);
             while mask != 0 {
                 let number = first + i64::from(mask.trailing_zeros());
                 if in_memory.is_some_and(|other| other <= number) {
@@ -285,7 +285,7 @@ impl Plane {
                 break;
             }
             let skip = last.saturating_sub(at).clamp(0, 63) as u32;
-            let mut mask = stored.with(&self.cache, |region| region.mask())? & (u64::MAX >> skip);
+            let mut mask = stored.with(&self.pages, |region| region.mask())? & (u64::MAX >> skip);
             while mask != 0 {
                 let bit = 63 - mask.leading_zeros();
                 let number = first + i64::from(bit);

@@ -27,7 +27,7 @@ pub(crate) fn load(core: &Core) {
             .entry(of.track().to_owned())
             .or_insert_with(|| Arc::new(TrackState::new(of.track(), of.rate(), of.epoch_us())));
         let plane = if (track.rate, track.epoch_us) == (of.rate(), of.epoch_us()) {
-            Plane::open(stream, &core.cache)
+            Plane::open(stream, &core.pages)
         } else {
             let what = format!("planes of track {:?} have different grids", track.name);
             Err(Error::Corrupt { file: core.path.clone(), offset: 0, what, affected: None })
@@ -74,6 +74,6 @@ pub(crate) fn add_plane(core: &Core, track: &TrackState, kind: &PlaneKind) -> Re
     };
     check_name("plane", &name).map_err(|error| Error::invalid(error.what))?;
     let stream = add_stream(core, &name, Schema::of_plane(of))?;
-    track.put_plane(kind, Plane::open(&stream, &core.cache));
+    track.put_plane(kind, Plane::open(&stream, &core.pages));
     Ok(())
 }
