@@ -4,20 +4,14 @@
 use std::io::Write;
 use std::time::Instant;
 
-use presence_events::{AutoDecoder, Decoder, Options, Output};
+use presence_events::{AutoDecoder, Decoder, Options, Output, Recording};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().collect();
     let path = arguments.get(1).ok_or("decode FILE [ROUNDS | --dump]")?;
     let bytes = std::fs::read(path)?;
     if arguments.get(2).is_some_and(|word| word == "--dump") {
-        let mut all = Output::default();
-        AutoDecoder::new(Options::default()).decode_all(&bytes, &mut all)?;
-        let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-        for event in all.events.iter() {
-            writeln!(out, "{} {} {} {}", event.t, event.x, event.y, event.polarity)?;
-        }
-        return Ok(());
+        return dump(bytes);
     }
     let rounds = arguments.get(2).map_or(Ok(20), |word| word.parse())?;
     let mut best = f64::INFINITY;
@@ -39,4 +33,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     println!("{events} events, {:.1} M events/s", events as f64 / best / 1e6);
     Ok(())
+}
+
+fn dump(bytes: Vec<u8>) -> Result<(), Box<dyn std::error::Error>> {
+    let mut recording = Recording::open(Box::new(bytes), &Options::default())?;
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut part = Output::default();
+    loop {
+        let more = recording.read(&mut part)?;
+        for event in part.events.iter() {
+            writeln!(out, "{} {} {} {}", event.t, event.x, event.y, event.polarity)?;
+        }
+        part.clear();
+        if !more {
+            return Ok(());
+        }
+    }
 }

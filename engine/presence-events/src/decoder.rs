@@ -3,7 +3,7 @@
 //! # Invariants
 //! - Sans-io: bytes are handed in, cut anywhere; the state between two calls is the decoder's.
 //! - Memory is bounded, whatever the bytes: a decoder holds at most one header, one word, one
-//!   line, or one packet and what it decompresses to.
+//!   line, or one packet and what it decompresses to; of HDF5, the file as it is packed.
 //! - After an error a decoder returns it again.
 
 use crate::aedat::{Aedat1, Aedat2, Aedat3Decoder, Aedat4Decoder};
@@ -16,6 +16,7 @@ use crate::event_stream::EventStream;
 use crate::evt2::Evt2;
 use crate::evt3::Evt3;
 use crate::evt21::Evt21;
+use crate::hdf5::Hdf5Decoder;
 use crate::options::Options;
 use crate::output::Output;
 use crate::report::Report;
@@ -73,7 +74,7 @@ pub trait Decoder: std::fmt::Debug + Send {
     }
 }
 
-fn append(out: &mut Output, part: &mut Output) {
+pub(crate) fn append(out: &mut Output, part: &mut Output) {
     out.events.extend_from(&part.events, 0..part.events.len());
     out.exposures.extend_from(&part.exposures, 0..part.exposures.len());
     out.triggers.append(&mut part.triggers);
@@ -98,6 +99,7 @@ pub fn decoder(format: Format, options: &Options) -> Result<Box<dyn Decoder>> {
         Format::Aedat3 => Box::new(Aedat3Decoder::new(options)),
         Format::Aedat4 => Box::new(Aedat4Decoder::new(options)),
         Format::EventStream => Box::new(WordDecoder::<EventStream>::new(format, options)),
+        Format::Hdf5 => Box::new(Hdf5Decoder::new(options)),
         Format::Bin40 => Box::new(WordDecoder::<Bin40>::new(format, options)),
         Format::Text => Box::new(TextDecoder::new(options)?),
     })

@@ -8,6 +8,7 @@ use std::fmt;
 
 use crate::error::{EventError, EventErrorKind, Result};
 use crate::event_stream::MAGIC as EVENT_STREAM_MAGIC;
+use crate::hdf5::is_hdf5;
 use crate::header::Header;
 use crate::options::Options;
 use crate::text;
@@ -41,6 +42,8 @@ pub enum Format {
     EventStream,
     /// 40 bits an event (N-MNIST, N-Caltech101).
     Bin40,
+    /// HDF5, in the layouts of Prophesee, DSEC, MVSEC and others.
+    Hdf5,
     /// Text in columns.
     Text,
 }
@@ -60,12 +63,13 @@ impl Format {
             Self::Aedat4 => "aedat4",
             Self::EventStream => "es",
             Self::Bin40 => "bin40",
+            Self::Hdf5 => "hdf5",
             Self::Text => "text",
         }
     }
 
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Evt2,
         Self::Evt21,
         Self::Evt3,
@@ -76,6 +80,7 @@ impl Format {
         Self::Aedat4,
         Self::EventStream,
         Self::Bin40,
+        Self::Hdf5,
         Self::Text,
     ];
 
@@ -110,8 +115,8 @@ pub(crate) fn detect_with(head: &[u8], options: &Options) -> Result<Format> {
     if head.starts_with(EVENT_STREAM_MAGIC) {
         return Ok(Format::EventStream);
     }
-    if head.starts_with(b"\x89HDF\r\n\x1a\n") {
-        return unsupported("is HDF5, which is not read yet");
+    if is_hdf5(head) {
+        return Ok(Format::Hdf5);
     }
     if let Some(version) = head.strip_prefix(b"#!AER-DAT") {
         return match version {
@@ -136,7 +141,7 @@ pub(crate) fn detect_with(head: &[u8], options: &Options) -> Result<Format> {
     if is_bin40(head) {
         return Ok(Format::Bin40);
     }
-    unknown("is none of EVT 2, 2.1, 3, DAT, AEDAT 1 to 4, Event Stream, 40-bit events, text")
+    unknown("is none of EVT 2, 2.1, 3, DAT, AEDAT 1 to 4, Event Stream, HDF5, 40-bit events, text")
 }
 
 /// What a header of `%` lines says.
@@ -196,6 +201,7 @@ mod tests {
             (b"#!AER-DAT2.0\r\n", Format::Aedat2),
             (b"#!AER-DAT4.0\r\n", Format::Aedat4),
             (b"Event Stream\x02\0\0\x01", Format::EventStream),
+            (b"\x89HDF\r\n\x1a\n\0", Format::Hdf5),
             (b"0.003811000 96 133 0\n", Format::Text),
             (b"t,x,y,p\n1,2,3,1\n", Format::Text),
             (b"% a comment\n0.003811000 96 133 0\n", Format::Text),
@@ -210,7 +216,6 @@ mod tests {
     fn others_are_named() {
         for (head, kind, word) in [
             (b"".as_slice(), EventErrorKind::UnknownFormat, "empty"),
-            (b"\x89HDF\r\n\x1a\n", EventErrorKind::Unsupported, "HDF5"),
             (b"% evt 4.0\n\0\x01", EventErrorKind::Unsupported, "4.0"),
             (b"% x y\n\0\x01", EventErrorKind::Unsupported, "names no format"),
             (b"hello world\n", EventErrorKind::UnknownFormat, "text"),

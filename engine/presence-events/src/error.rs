@@ -20,6 +20,8 @@ pub enum EventErrorKind {
     OutOfBounds,
     /// A timestamp below the one before it.
     OutOfOrder,
+    /// Bytes that their source could not read.
+    Unreadable,
     /// An option is missing, contradicts the input, or the values do not fit the format.
     Invalid,
 }
@@ -40,6 +42,12 @@ impl EventError {
     /// An error of `kind` at a byte of the input.
     pub(crate) fn new(kind: EventErrorKind, offset: u64, what: impl Into<String>) -> Self {
         Self { kind, offset, what: what.into() }
+    }
+
+    /// An error of a source that could not read its bytes.
+    #[must_use]
+    pub fn unreadable(offset: u64, what: impl Into<String>) -> Self {
+        Self::new(EventErrorKind::Unreadable, offset, what)
     }
 
     /// An error of an option or of a value to write, which has no place in an input.

@@ -1,7 +1,8 @@
 //! Event cameras: recordings of many formats as batches of events in columns, and back.
 //!
 //! Sans-io: a [`Decoder`] takes bytes, cut anywhere, and appends events to an [`Output`]. It knows
-//! no files and no storage. [`AutoDecoder`] finds the format by content.
+//! no files and no storage. [`AutoDecoder`] finds the format by content; a [`Recording`] reads any
+//! format where it lies, HDF5 too, which cannot be read from front to back.
 //!
 //! ```
 //! use presence_events::{AutoDecoder, Decoder, Options, Output};
@@ -37,9 +38,11 @@ mod evt2;
 mod evt21;
 mod evt3;
 pub mod filter;
+mod hdf5;
 mod header;
 mod options;
 mod output;
+mod recording;
 mod report;
 pub mod represent;
 mod text;
@@ -50,7 +53,9 @@ pub use decoder::{AutoDecoder, Decoder, decoder};
 pub use detect::{Format, detect};
 pub use encode::{EncodeOptions, Encoder, PacketCompression, TextStyle, encoder};
 pub use error::{EventError, EventErrorKind, Fault, Result};
+pub use hdf5::ByteSource;
 pub use options::{OnDamage, Options, TimeBase};
 pub use output::{ColorEvent, Frame, ImuSample, Output, PixelFormat, Trigger};
+pub use recording::Recording;
 pub use report::Report;
 pub use text::{Column, TextOptions, TimeUnit};

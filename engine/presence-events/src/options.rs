@@ -39,6 +39,8 @@ pub struct Options {
     pub time_base: TimeBase,
     /// What to do about damage.
     pub on_damage: OnDamage,
-    /// How to read text.
+    /// The path of the events in an HDF5 file that holds several, or has them at another place.
+    pub dataset: Option<String>,
+    /// How to read text; the unit of time counts for HDF5 too.
     pub text: TextOptions,
 }

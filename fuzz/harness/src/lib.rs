@@ -79,6 +79,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("events_aedat4", events::aedat4),
     ("events_event_stream", events::event_stream),
     ("events_bin40", events::bin40),
+    ("events_hdf5", events::hdf5),
     ("events_text", events::text),
 ];
 

@@ -13,6 +13,8 @@ mod defects;
 #[cfg(test)]
 mod filters;
 #[cfg(test)]
+mod hdf5;
+#[cfg(test)]
 mod packets;
 #[cfg(test)]
 mod recordings;

@@ -1,0 +1,3 @@
+//! libFuzzer on the target `events_hdf5`.
+#![no_main]
+presence_fuzz::fuzz!("events_hdf5");
