@@ -23,7 +23,7 @@ use crate::progress::{Phase, Progress, Watch};
 use crate::report::Report;
 use crate::rows::{batch_records, to_batch};
 use crate::sort::{Sorted, Sorter};
-use crate::source::Source;
+use crate::source::{Input, Source};
 
 /// What an input holds, known before its first batch.
 #[derive(Debug, Clone)]
@@ -88,17 +88,27 @@ impl Import {
         tell: impl FnMut(Progress) + Send + 'static,
     ) -> Result<Self> {
         let mut watch = Watch::new(Box::new(tell));
-        let temp_dir = options.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
-        let input = source.open(&temp_dir, &mut watch)?;
+        let input = source.open(&options.temp_dir(), &mut watch)?;
         let head = input.head(HEAD_BYTES)?;
+        Self::of_input(input, &head, options, watch)
+    }
+
+    /// Opens an input whose first bytes were read.
+    pub(crate) fn of_input(
+        input: Input,
+        head: &[u8],
+        options: Options,
+        mut watch: Watch,
+    ) -> Result<Self> {
+        let temp_dir = options.temp_dir();
         let format = match options.format {
             Some(format) => format,
             // Only CSV has a delimiter to choose.
             None if options.delimiter.is_some() => Format::Csv,
-            None => detect(&input.name, &head)?,
+            None => detect(&input.name, head)?,
         };
         let split = match format {
-            Format::Csv => Split::Csv(delimiter(&input.name, &options, &head)?),
+            Format::Csv => Split::Csv(delimiter(&input.name, &options, head)?),
             Format::Mot => Split::Comma,
             Format::Kitti => Split::Whitespace,
         };

@@ -2,7 +2,9 @@
 //!
 //! [`Import::open`] takes a file, a pipe or any reader that holds CSV with a header, MOT challenge
 //! text or KITTI tracking labels. It reads the input once to learn its schema and whether its
-//! records are in order, and then hands out [`Batch`](presence_format::Batch)es.
+//! records are in order, and then hands out [`Batch`](presence_format::Batch)es. [`Opened::open`]
+//! finds out whether the input is one of these or a recording of an event camera, which is decoded
+//! by `presence-events` on a thread of its own ([`EventImport`]).
 //!
 //! ```
 //! use presence_ingest::{Import, Options, Source};
@@ -35,6 +37,7 @@ mod datetime;
 mod decimal;
 mod detect;
 mod error;
+mod events;
 mod fault;
 mod frames;
 mod import;
@@ -43,6 +46,7 @@ mod lines;
 mod merge;
 mod mot;
 mod number;
+mod opened;
 mod options;
 mod parser;
 mod progress;
@@ -54,8 +58,10 @@ mod source;
 
 pub use detect::detect;
 pub use error::{IngestError, IngestErrorKind, Result};
+pub use events::{EventDescription, EventImport, EventOptions, EventReport, Role};
 pub use frames::Frames;
 pub use import::{Description, Import};
+pub use opened::{InputFormat, Opened};
 pub use options::{Format, Options, TimeScale};
 pub use progress::{Phase, Progress};
 pub use rate::Rate;

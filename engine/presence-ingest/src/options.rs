@@ -144,6 +144,13 @@ pub struct Options {
     pub temp_dir: Option<PathBuf>,
 }
 
+impl Options {
+    /// Where to spool.
+    pub(crate) fn temp_dir(&self) -> PathBuf {
+        self.temp_dir.clone().unwrap_or_else(std::env::temp_dir)
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {

@@ -9,6 +9,7 @@
 pub mod element;
 pub mod failure;
 pub mod interrupt;
+pub mod memory;
 pub mod moment;
 pub mod output;
 pub mod progress;

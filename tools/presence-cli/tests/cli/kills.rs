@@ -104,23 +104,20 @@ fn line(test: &str) -> String {
     format!("cargo test -p presence-cli --test cli -- --exact kills::{test} --nocapture")
 }
 
-#[test]
-fn an_import_killed_at_any_moment() {
-    let place = Place::new();
-    let source = source(&place);
+/// Kills imports of `source` at moments spread over what they do.
+fn kill_at_any_moment(place: &Place, source: &Path, more: &[&str], kills: u64, test: &str) {
     let begin = |db: &Path| {
-        let quiet =
-            |mut command: Command| command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        (quiet(import(&source, db)).unwrap(), Instant::now())
+        let mut command = import(source, db);
+        command.args(more).stdout(Stdio::null()).stderr(Stdio::null());
+        (command.spawn().unwrap(), Instant::now())
     };
     // How long it reads, and how long it writes.
     let (mut child, started) = begin(&place.path("db"));
-    wait_for_segment(&mut child, &place);
+    wait_for_segment(&mut child, place);
     let reading = started.elapsed();
     assert!(child.wait().unwrap().success());
     let writing = started.elapsed() - reading;
     let all = records(&place.path("db"));
-    let kills = scaled(40);
     let mut held = Vec::new();
     for kill in 0..kills {
         let place = Place::new();
@@ -135,10 +132,27 @@ fn an_import_killed_at_any_moment() {
         }
         child.kill().unwrap();
         child.wait().unwrap();
-        held.push(check(&place, &all, &line("an_import_killed_at_any_moment")));
+        held.push(check(&place, &all, &line(test)));
     }
     figure("imports killed at a random time", kills);
     println!("{kills} imports of {} records killed, which left {held:?}", all.len());
+}
+
+#[test]
+fn an_import_killed_at_any_moment() {
+    let place = Place::new();
+    let source = source(&place);
+    kill_at_any_moment(&place, &source, &[], scaled(40), "an_import_killed_at_any_moment");
+}
+
+#[test]
+fn a_recording_of_events_killed_at_any_moment() {
+    let place = Place::new();
+    let source = place.events("made.raw", presence_events::Format::Evt2, 100_000);
+    // No memory for a window: events are written while others are decoded.
+    let more = ["--memory-limit", "1MiB"];
+    let test = "a_recording_of_events_killed_at_any_moment";
+    kill_at_any_moment(&place, &source, &more, scaled(16), test);
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod backups;
 mod demo;
 mod dump;
 mod endings;
+mod events;
 mod exports;
 mod failures;
 mod fsck;

@@ -101,6 +101,36 @@ impl Place {
         Ran::new(child.wait_with_output().unwrap())
     }
 
+    /// A recording of `count` made-up events on a sensor of 640 x 480, in order.
+    pub(crate) fn events(
+        &self,
+        name: &str,
+        format: presence_events::Format,
+        count: u64,
+    ) -> PathBuf {
+        let event = |index: u64| {
+            // A fixed sequence that wanders over the sensor; times rise by 0 to 7 us.
+            let mix = index.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+            presence_events::Event {
+                t: 1_000_000 + index as i64 * 3 + (mix % 3) as i64,
+                x: (mix / 3 % 640) as u16,
+                y: (mix / 1920 % 480) as u16,
+                polarity: (mix >> 31) as u8,
+            }
+        };
+        let events: presence_events::EventBatch = (0..count).map(event).collect();
+        let size = presence_events::SensorSize { width: 640, height: 480 };
+        let options =
+            presence_events::EncodeOptions { sensor_size: Some(size), ..Default::default() };
+        let mut encoder = presence_events::encoder(format, &options).unwrap();
+        let mut bytes = Vec::new();
+        encoder.encode(&events, &mut bytes).unwrap();
+        encoder.finish(&mut bytes).unwrap();
+        let path = self.path(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+
     /// The segments of the database `db`.
     pub(crate) fn segments(&self, db: &str) -> Vec<PathBuf> {
         let entries = std::fs::read_dir(self.path(db)).unwrap();

@@ -48,6 +48,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) is_compression_given: bool,
     pub(crate) first_ts: Option<i64>,
     pub(crate) plan: Option<&'a Plan>,
+    /// It comes beside the stream that was begun before.
+    pub(crate) is_beside: bool,
 }
 
 impl Wanted<'_> {
@@ -179,7 +181,9 @@ impl Session {
         let begun = wanted.begin(&db);
         inner.db = Some(db);
         let begun = begun?;
-        inner.current = Some((wanted.file.to_owned(), wanted.name.to_owned(), 0));
+        if !wanted.is_beside {
+            inner.current = Some((wanted.file.to_owned(), wanted.name.to_owned(), 0));
+        }
         Ok(begun)
     }
 
@@ -202,6 +206,15 @@ impl Session {
             *records += batch.len() as u64;
         }
         Ok(())
+    }
+
+    /// Appends a batch to a stream beside the one at hand, whole or not at all.
+    ///
+    /// # Errors
+    /// As [`ColumnWriter::append_batch`].
+    pub(crate) fn append_beside(&self, writer: &mut ColumnWriter, batch: &Batch) -> Result<()> {
+        let _inner = lock(&self.inner);
+        Ok(writer.append_batch(batch)?)
     }
 
     /// The file at hand is in the database whole.

@@ -24,7 +24,7 @@ use presence_cli::failure::{Outcome, Result};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Bring files into a database: CSV with a header; MOT challenge text and KITTI tracking
-    /// labels, which fill a presence track too.
+    /// labels, which fill a presence track too; recordings of event cameras.
     Import(import::Arguments),
     /// Show the streams and presence tracks of a database, and what it costs and holds.
     Info(info::Arguments),

@@ -4,18 +4,26 @@
 //! - A file whose opening or first reading fails leaves nothing behind; one that fails later
 //!   leaves the records before the fault, in the order of time, and the message says how many.
 
+mod events;
+
 use std::collections::HashMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use presence::{Compression, TimeUnit, check_name};
-use presence_ingest::{Format, Import, Options, Phase, Progress, Rate, Report, Source, TimeScale};
+use presence_events::{SensorSize, TextOptions};
+use presence_ingest::{
+    EventOptions, Import, InputFormat, Opened, Options, Phase, Progress, Rate, Report, Skipped,
+    Source, TimeScale,
+};
 use serde_json::json;
 
+use self::events::Recording;
 use crate::session::{Session, Wanted, lock};
 use crate::sightings::{Filled, Plan, Sightings};
 use presence_cli::failure::{Failure, Outcome, Result};
+use presence_cli::memory;
 use presence_cli::moment;
 use presence_cli::output::Output;
 use presence_cli::quantity::{self, count, counted};
@@ -34,14 +42,22 @@ pub(crate) struct Arguments {
     /// exists, has the same columns, and ends before they begin.
     #[arg(long, value_name = "NAME")]
     stream: Option<String>,
-    /// auto, csv, mot or kitti; auto looks at the content.
+    /// auto, csv, mot, kitti, or of events: evt2, evt2.1, evt3, dat, aedat1 to aedat4, es, bin40,
+    /// events (text); auto looks at the content.
     #[arg(long, default_value = "auto", value_parser = parse_format)]
     format: FormatChoice,
+    /// Events: the sensor's size, like 640x480, where the file does not tell it; events beyond it
+    /// are left out.
+    #[arg(long, value_name = "WxH", value_parser = parse_sensor)]
+    sensor: Option<SensorSize>,
+    /// Events as text: the columns in order, like x,y,p,t; `-` is one that is passed over.
+    #[arg(long, value_name = "NAMES", value_parser = parse_columns)]
+    columns: Option<EventColumns>,
     /// CSV: the column that holds the time; by default the one that is named like a time.
     #[arg(long, value_name = "COLUMN")]
     time_column: Option<String>,
-    /// CSV: the unit of numbers in the time column: s, ms, us or ns. Needed for integers in a
-    /// column whose name does not end with it.
+    /// CSV and events as text: the unit of numbers in the time column: s, ms, us or ns. Needed for
+    /// integers in a column whose name does not end with it.
     #[arg(long, value_name = "UNIT")]
     time_unit: Option<TimeScale>,
     /// CSV: the unit of the stream's timestamps: us or ns; by default us, and ns where the times
@@ -61,16 +77,17 @@ pub(crate) struct Arguments {
     /// tab in the header.
     #[arg(long, value_name = "CHARACTER", value_parser = parse_delimiter)]
     delimiter: Option<u8>,
-    /// How a new stream is stored: none, lz4 or packed; by default none.
+    /// How a new stream is stored: none, lz4 or packed; by default none, and packed for events.
     #[arg(long, value_name = "HOW", value_parser = parse_compression)]
     compression: Option<Compression>,
-    /// Refuse a file for its first malformed line or a column of text, instead of leaving that out.
+    /// Refuse a file for its first malformed line or a column of text, for damage in a recording of
+    /// events or a timestamp that is below the one before, instead of leaving that out.
     #[arg(long)]
     strict: bool,
-    /// Memory for sorting records that are not in the order of time.
-    #[arg(long, value_name = "SIZE", default_value = "128MiB",
-          value_parser = quantity::parse_bytes)]
-    memory_limit: u64,
+    /// Memory for sorting records that are not in the order of time, and for events in all; by
+    /// default a quarter of what is free, at most 1 GiB.
+    #[arg(long, value_name = "SIZE", value_parser = quantity::parse_bytes)]
+    memory_limit: Option<u64>,
     /// Where pipes and unsorted records are spooled; by default the system's temporary directory.
     #[arg(long, value_name = "DIR")]
     temp_dir: Option<PathBuf>,
@@ -78,13 +95,27 @@ pub(crate) struct Arguments {
 
 /// The format, or that it is to be found out.
 #[derive(Debug, Clone, Copy)]
-struct FormatChoice(Option<Format>);
+struct FormatChoice(Option<InputFormat>);
 
 fn parse_format(text: &str) -> Result<FormatChoice, String> {
     if text == "auto" {
         return Ok(FormatChoice(None));
     }
     text.parse().map(|format| FormatChoice(Some(format)))
+}
+
+fn parse_sensor(text: &str) -> Result<SensorSize, String> {
+    let wrong = || format!("{text:?} is no size of a sensor; write it like 640x480");
+    let (width, height) = text.split_once(['x', 'X']).ok_or_else(wrong)?;
+    let side = |text: &str| text.trim().parse().ok().filter(|side| *side > 0).ok_or_else(wrong);
+    Ok(SensorSize { width: side(width)?, height: side(height)? })
+}
+
+/// Columns of text in order.
+type EventColumns = std::sync::Arc<[presence_events::Column]>;
+
+fn parse_columns(text: &str) -> Result<EventColumns, String> {
+    TextOptions::columns_of(text).map(Into::into).map_err(|error| error.what)
 }
 
 fn parse_unit(text: &str) -> Result<TimeUnit, String> {
@@ -119,18 +150,38 @@ fn parse_compression(text: &str) -> Result<Compression, String> {
 impl Arguments {
     fn options(&self) -> Options {
         Options {
-            // A delimiter that nobody would guess says that it is CSV.
-            format: self.format.0.or(self.delimiter.map(|_| Format::Csv)),
             time_column: self.time_column.clone(),
             time_unit: self.time_unit,
             stream_unit: self.stream_unit,
             frame_rate: self.frame_rate,
             delimiter: self.delimiter,
             strict: self.strict,
-            memory_bytes: usize::try_from(self.memory_limit).unwrap_or(usize::MAX),
+            memory_bytes: self.memory_bytes(),
             temp_dir: self.temp_dir.clone(),
             ..Options::default()
         }
+    }
+
+    fn event_options(&self) -> EventOptions {
+        let unit = self.time_unit.and_then(|unit| presence_events::TimeUnit::of_name(unit.name()));
+        let columns = self.columns.as_ref().map(|columns| columns.to_vec());
+        let decode = presence_events::Options {
+            sensor_size: self.sensor,
+            text: TextOptions { columns, time_unit: unit.unwrap_or_default() },
+            ..presence_events::Options::default()
+        };
+        EventOptions {
+            decode,
+            strict: self.strict,
+            memory_bytes: self.memory_bytes().saturating_sub(ENGINE_BYTES),
+            ..EventOptions::default()
+        }
+    }
+
+    /// The limit given, or the default.
+    fn memory_bytes(&self) -> usize {
+        let limit = self.memory_limit.unwrap_or_else(memory::quarter_of_free);
+        usize::try_from(limit).unwrap_or(usize::MAX)
     }
 
     /// Refuses what can be known to end badly before anything was read.
@@ -156,7 +207,17 @@ impl Arguments {
     }
 }
 
+/// Memory of the program itself, and of the database that is written to.
+const ENGINE_BYTES: usize = 48 << 20;
+
 /// One imported file.
+#[derive(Debug)]
+enum Done {
+    Records(Box<Imported>),
+    Events(Box<Recording>),
+}
+
+/// One imported file of records.
 #[derive(Debug)]
 struct Imported {
     file: String,
@@ -167,6 +228,37 @@ struct Imported {
     classes: Vec<(u16, String)>,
     track: Option<Filled>,
     report: Report,
+}
+
+impl Done {
+    fn records(&self) -> Option<&Imported> {
+        match self {
+            Self::Records(imported) => Some(imported),
+            Self::Events(_) => None,
+        }
+    }
+
+    fn skipped(&self) -> u64 {
+        match self {
+            Self::Records(imported) => imported.report.skipped_total,
+            Self::Events(recording) => recording.skipped(),
+        }
+    }
+
+    /// What was left out, for programs.
+    fn skipped_json(&self) -> Vec<serde_json::Value> {
+        match self {
+            Self::Events(recording) => recording.faults_json().collect(),
+            Self::Records(imported) => {
+                let lines = imported.report.skipped.iter();
+                lines.map(|skipped| skipped_json(&imported.file, skipped)).collect()
+            }
+        }
+    }
+}
+
+fn skipped_json(file: &str, Skipped { line, reason }: &Skipped) -> serde_json::Value {
+    json!({"file": file, "line": line, "reason": reason})
 }
 
 /// Imports the files.
@@ -187,13 +279,16 @@ pub(crate) fn run(arguments: &Arguments, json: bool) -> Result<Outcome> {
         serde_json::to_writer(&mut out, &summary_json(&all))?;
         writeln!(out)?;
     } else {
-        all.iter().try_for_each(|imported| imported.write(&mut out))?;
+        all.iter().try_for_each(|done| match done {
+            Done::Records(imported) => imported.write(&mut out),
+            Done::Events(recording) => recording.write(&mut out),
+        })?;
     }
     out.finish()?;
     Ok(Outcome::Fine)
 }
 
-fn import(arguments: &Arguments, session: &Session, file: &Path) -> Result<Imported> {
+fn import(arguments: &Arguments, session: &Session, file: &Path) -> Result<Done> {
     let source = Source::path(file);
     let name = source.name().to_owned();
     let bar = session.bar();
@@ -203,7 +298,21 @@ fn import(arguments: &Arguments, session: &Session, file: &Path) -> Result<Impor
         let bar = std::sync::Arc::clone(&bar);
         move |progress: Progress| draw(&mut lock(&bar), &mut phase, progress)
     };
-    let mut import = Import::open_watched(source, arguments.options(), tell)?;
+    let (records, events) = (arguments.options(), arguments.event_options());
+    match Opened::open(source, arguments.format.0, records, events, tell)? {
+        Opened::Records(import) => import_records(arguments, session, &name, import)
+            .map(|imported| Done::Records(Box::new(imported))),
+        Opened::Events(import) => events::import(arguments, session, &name, import)
+            .map(|recording| Done::Events(Box::new(recording))),
+    }
+}
+
+fn import_records(
+    arguments: &Arguments,
+    session: &Session,
+    name: &str,
+    mut import: Import,
+) -> Result<Imported> {
     let description = import.description().clone();
     let stream_name = arguments.stream.clone().unwrap_or_else(|| description.stream_name.clone());
     check_name("stream", &stream_name)
@@ -216,12 +325,13 @@ fn import(arguments: &Arguments, session: &Session, file: &Path) -> Result<Impor
     let mut batch = import.next_batch()?;
     let first_ts = batch.and_then(|batch| batch.timestamps.first().copied());
     let (stream, mut sightings) = session.begin(Wanted {
-        file: &name,
+        file: name,
         name: &stream_name,
         schema: &schema,
         is_compression_given: arguments.compression.is_some(),
         first_ts,
         plan: plan.as_ref(),
+        is_beside: false,
     })?;
     let mut writer = stream.column_writer()?;
     let mut last_ts = first_ts;
@@ -232,7 +342,7 @@ fn import(arguments: &Arguments, session: &Session, file: &Path) -> Result<Impor
     }
     session.end();
     Ok(Imported {
-        file: name,
+        file: name.to_owned(),
         stream: stream_name,
         unit: schema.time_unit(),
         first_ts,
@@ -303,49 +413,57 @@ impl Imported {
     }
 }
 
-fn summary_json(all: &[Imported]) -> serde_json::Value {
+fn summary_json(all: &[Done]) -> serde_json::Value {
+    let records: Vec<&Imported> = all.iter().filter_map(Done::records).collect();
     let mut streams: Vec<serde_json::Value> = Vec::new();
-    for (index, imported) in all.iter().enumerate() {
-        let is_same = |other: &&Imported| other.stream == imported.stream;
-        if all.iter().take(index).any(|earlier| is_same(&earlier)) {
-            continue;
+    for (index, done) in all.iter().enumerate() {
+        match done {
+            Done::Events(recording) => streams.extend(recording.streams_json()),
+            Done::Records(imported) => {
+                let is_same = |other: &&&Imported| other.stream == imported.stream;
+                let earlier = all.iter().take(index).filter_map(Done::records);
+                if !earlier.into_iter().any(|earlier| is_same(&&earlier)) {
+                    streams.push(stream_json(&records, &imported.stream));
+                }
+            }
         }
-        let parts: Vec<&Imported> = all.iter().filter(is_same).collect();
-        let mut stream = json!({
-            "name": imported.stream,
-            "records": parts.iter().map(|part| part.report.records).sum::<u64>(),
-            "files": parts.iter().map(|part| &part.file).collect::<Vec<_>>(),
-        });
-        if let (false, Some(stream)) = (imported.classes.is_empty(), stream.as_object_mut()) {
-            let classes = imported.classes.iter().map(|(id, name)| json!({"id": id, "name": name}));
-            stream.insert("classes".to_owned(), classes.collect());
-        }
-        let kept = parts.iter().filter_map(|part| part.track.as_ref());
-        if let (Some(track), Some(stream)) = (kept.clone().next(), stream.as_object_mut()) {
-            let track = json!({
-                "name": track.name,
-                "rate": track.rate.to_string(),
-                "threshold": track.threshold,
-                "records_kept": kept.map(|track| track.kept).sum::<u64>(),
-            });
-            stream.insert("track".to_owned(), track);
-        }
-        streams.push(stream);
     }
-    let skipped = all.iter().flat_map(|imported| {
-        let lines = imported.report.skipped.iter();
-        lines.map(|skipped| {
-            json!({"file": imported.file, "line": skipped.line, "reason": skipped.reason})
-        })
-    });
-    let notes = all.iter().flat_map(|imported| {
+    let skipped = all.iter().flat_map(Done::skipped_json);
+    let notes = records.iter().flat_map(|imported| {
         let notes = imported.report.notes.iter();
         notes.map(|note| json!({"file": imported.file, "note": note}))
     });
     json!({
         "streams": streams,
         "skipped": skipped.collect::<Vec<_>>(),
-        "skipped_total": all.iter().map(|imported| imported.report.skipped_total).sum::<u64>(),
+        "skipped_total": all.iter().map(Done::skipped).sum::<u64>(),
         "notes": notes.collect::<Vec<_>>(),
     })
+}
+
+/// What all files of records brought into one stream.
+fn stream_json(all: &[&Imported], name: &str) -> serde_json::Value {
+    let parts: Vec<&Imported> = all.iter().filter(|part| part.stream == name).copied().collect();
+    let mut stream = json!({
+        "name": name,
+        "records": parts.iter().map(|part| part.report.records).sum::<u64>(),
+        "files": parts.iter().map(|part| &part.file).collect::<Vec<_>>(),
+    });
+    let Some(members) = stream.as_object_mut() else { return stream };
+    let classes = parts.first().map(|part| part.classes.as_slice()).unwrap_or_default();
+    if !classes.is_empty() {
+        let classes = classes.iter().map(|(id, name)| json!({"id": id, "name": name}));
+        members.insert("classes".to_owned(), classes.collect());
+    }
+    let kept = parts.iter().filter_map(|part| part.track.as_ref());
+    if let Some(track) = kept.clone().next() {
+        let track = json!({
+            "name": track.name,
+            "rate": track.rate.to_string(),
+            "threshold": track.threshold,
+            "records_kept": kept.map(|track| track.kept).sum::<u64>(),
+        });
+        members.insert("track".to_owned(), track);
+    }
+    stream
 }

@@ -1,0 +1,191 @@
+//! File to batches: reads, decodes, sorts within the window.
+//!
+//! # Invariants
+//! - Holds a piece of the file, one output and the window, and nothing else that grows.
+//! - After an error of the file nothing more is read; what was decoded before it is handed out.
+
+use std::fs::File;
+use std::io::{self, Read, Take};
+
+use presence_events::{AutoDecoder, Decoder, EventBatch, Output};
+use presence_format::{Batch, Schema};
+
+use super::beside::{Beside, Filled};
+use super::budget::Budget;
+use super::options::ingest_error;
+use super::reorder::Reorder;
+use super::report::EventReport;
+use super::role::Role;
+use crate::error::{IngestError, IngestErrorKind, Result};
+use crate::progress::Watch;
+
+/// A recording being read.
+pub(super) struct Reader {
+    name: String,
+    file: Take<File>,
+    bytes: u64,
+    decoder: AutoDecoder,
+    budget: Budget,
+    piece: Vec<u8>,
+    out: Output,
+    reorder: Reorder,
+    beside: Beside,
+    schema: Schema,
+    told_sensor: bool,
+    events: u64,
+}
+
+/// Takes what a reader hands out; `false` where nobody wants more.
+pub(super) trait Sink {
+    /// An empty batch of events, or one whose memory can be used again.
+    fn spare(&mut self) -> Option<Batch>;
+    /// Takes a batch.
+    fn put(&mut self, filled: Filled) -> bool;
+}
+
+impl Reader {
+    pub(super) fn new(
+        name: &str,
+        file: Take<File>,
+        bytes: u64,
+        decoder: AutoDecoder,
+        budget: Budget,
+    ) -> Result<Self> {
+        let schema = Role::Events.schema(None).map_err(|error| format_error(name, &error.what))?;
+        Ok(Self {
+            name: name.to_owned(),
+            file,
+            bytes,
+            decoder,
+            budget,
+            piece: Vec::new(),
+            out: Output::new(budget.chunk_events),
+            reorder: Reorder::new(budget.window_events),
+            beside: Beside::default(),
+            schema,
+            told_sensor: false,
+            events: 0,
+        })
+    }
+
+    pub(super) fn decoder(&self) -> &AutoDecoder {
+        &self.decoder
+    }
+
+    pub(super) fn report(&self) -> EventReport {
+        EventReport {
+            events: self.events,
+            decoded: self.decoder.report().clone(),
+            sorted: self.reorder.sorted(),
+            late: self.reorder.late(),
+            late_beside: self.beside.late,
+            frames_unlike: self.beside.frames_unlike,
+        }
+    }
+
+    /// Reads the next piece and decodes it: whether there was one. What it held is taken by
+    /// [`Reader::hand_out`].
+    pub(super) fn advance(&mut self, watch: &mut Watch, sink: &mut impl Sink) -> Result<bool> {
+        let mut piece = std::mem::take(&mut self.piece);
+        piece.resize(self.budget.read_bytes(), 0);
+        let read = fill(&mut self.file, &mut piece)
+            .map_err(|error| IngestError::io(&self.name, "read", error))?;
+        let mut rest = piece.get(..read).unwrap_or_default();
+        while !rest.is_empty() {
+            let taken = self.decoder.feed(rest, &mut self.out);
+            if !self.hand_out(sink, false)? {
+                return Ok(false);
+            }
+            let taken = taken.map_err(|error| ingest_error(&self.name, &error))?;
+            rest = rest.get(taken..).unwrap_or_default();
+        }
+        self.piece = piece;
+        watch.now.records = self.events;
+        watch.done(self.bytes - self.file.limit());
+        Ok(read > 0)
+    }
+
+    /// Hands out what the window lets go; all of it at the end of the file.
+    fn hand_out(&mut self, sink: &mut impl Sink, all: bool) -> Result<bool> {
+        let beside = self.beside.take(&mut self.out);
+        let beside = beside.map_err(|error| format_error(&self.name, &error.what))?;
+        self.reorder.push(&mut self.out.events);
+        while let Some(events) = self.reorder.pop(all) {
+            if !self.put_events(&events, sink)? {
+                return Ok(false);
+            }
+            self.reorder.recycle(events);
+        }
+        Ok(beside.into_iter().all(|filled| sink.put(filled)))
+    }
+
+    fn put_events(&mut self, events: &EventBatch, sink: &mut impl Sink) -> Result<bool> {
+        self.events += events.len() as u64;
+        if !std::mem::replace(&mut self.told_sensor, true)
+            && let Some(sensor) = self.sensor(events)?
+            && !sink.put(sensor)
+        {
+            return Ok(false);
+        }
+        let mut batch = sink.spare().unwrap_or_else(|| Batch::new(&self.schema));
+        batch.clear();
+        batch.timestamps.extend_from_slice(events.t());
+        if let [x, y, polarity] = batch.columns.as_mut_slice() {
+            x.extend(events.x());
+            y.extend(events.y());
+            polarity.push_bytes(events.polarity());
+        }
+        Ok(sink.put(Filled { role: Role::Events, schema: self.schema.clone(), batch }))
+    }
+
+    /// The sensor's size as a record at the time of the first event.
+    fn sensor(&self, events: &EventBatch) -> Result<Option<Filled>> {
+        let (Some(size), Some(&t)) = (self.decoder.sensor_size(), events.t().first()) else {
+            return Ok(None);
+        };
+        let schema = Role::Sensor.schema(None);
+        let schema = schema.map_err(|error| format_error(&self.name, &error.what))?;
+        let mut batch = Batch::new(&schema);
+        batch.timestamps.push(t);
+        for (column, side) in batch.columns.iter_mut().zip([size.width, size.height]) {
+            column.push(side);
+        }
+        Ok(Some(Filled { role: Role::Sensor, schema, batch }))
+    }
+
+    /// After the last piece: what the decoder and the window still hold.
+    pub(super) fn finish(&mut self, watch: &mut Watch, sink: &mut impl Sink) -> Result<()> {
+        if self.file.limit() > 0 {
+            let what = "the file became shorter while it was read";
+            return Err(IngestError::new(IngestErrorKind::Changed, &self.name, what));
+        }
+        let finished = self.decoder.finish(&mut self.out);
+        self.hand_out(sink, true)?;
+        watch.now.records = self.events;
+        finished.map_err(|error| ingest_error(&self.name, &error))
+    }
+
+    /// After an error: what the window still holds is sound, and handed out.
+    pub(super) fn drain(&mut self, sink: &mut impl Sink) {
+        // The first error is the one to tell.
+        let _drained = self.hand_out(sink, true);
+    }
+}
+
+fn format_error(name: &str, what: &str) -> IngestError {
+    IngestError::new(IngestErrorKind::Unsupported, name, what)
+}
+
+/// Reads until `piece` is full or the file has ended.
+fn fill(file: &mut impl Read, piece: &mut [u8]) -> io::Result<usize> {
+    let mut read = 0;
+    while let Some(rest) = piece.get_mut(read..).filter(|rest| !rest.is_empty()) {
+        match file.read(rest) {
+            Ok(0) => break,
+            Ok(len) => read += len,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(read)
+}
