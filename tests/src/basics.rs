@@ -133,3 +133,55 @@ fn nothing_is_appended_after_closing() {
     let again = Database::open_on(device, small()).unwrap();
     assert_eq!(again.stream("a").unwrap().len(), 1);
 }
+
+/// Equal times at the borders of blocks and parts, blocks on disk and in memory.
+#[test]
+fn windows_are_cut_by_count_and_by_time() {
+    let (_, device) = device();
+    let db = Database::create_on(device, small()).unwrap();
+    let schema = schema_of::<u16>().unwrap().with_order(Order::NonDecreasing);
+    let stream = db.create_stream("events", schema.with_compression(Compression::Packed)).unwrap();
+    let mut writer = stream.writer::<u16>().unwrap();
+    // Three records a moment; nothing from 2,000 to 2,999.
+    let time = |i: i64| if i / 3 < 2_000 { i / 3 } else { i / 3 + 1_000 };
+    for i in 0..9_000_i64 {
+        writer.append(time(i), i as u16).unwrap();
+        if i == 6_000 {
+            db.flush(Level::Disk).unwrap();
+        }
+    }
+    let values = |window: &presence::Window| window.column::<u16>(0).unwrap();
+    let all = stream.window(10..3_500).unwrap();
+    let want: Vec<u16> =
+        (0..9_000).filter(|&i| (10..3_500).contains(&time(i))).map(|i| i as u16).collect();
+    assert_eq!(values(&all), want);
+    for count in [1, 7, 100, 4_096, 100_000] {
+        let parts: Vec<Vec<u16>> = all.by_count(count).unwrap().map(|part| values(&part)).collect();
+        assert!(parts.iter().rev().skip(1).all(|part| part.len() == count), "{count}");
+        assert_eq!(parts.concat(), want, "{count}");
+    }
+    for (origin, step) in [(10, 1), (10, 7), (0, 250), (-5, 1_000), (700, 33), (10, u64::MAX)] {
+        let mut seen = Vec::new();
+        for (index, part) in all.by_time(origin, step).unwrap().enumerate() {
+            let (from, part) = part.unwrap();
+            assert_eq!(from, origin + (index as i64).wrapping_mul(step as i64));
+            let until = from.saturating_add_unsigned(step);
+            assert!(part.timestamps().unwrap().iter().all(|t| (from..until).contains(t)));
+            seen.extend(values(&part));
+        }
+        let from_origin: Vec<u16> =
+            want.iter().copied().filter(|&i| time(i64::from(i)) >= origin).collect();
+        assert_eq!(seen, from_origin, "{origin} {step}");
+    }
+    // The gap has parts without records, and the last part is that of the last record.
+    let parts = all.by_time(0, 100).unwrap().map(|part| part.unwrap().1.len());
+    let parts: Vec<usize> = parts.collect();
+    assert_eq!((parts.len(), parts[0], parts[25], parts[34]), (35, 270, 0, 300));
+    let len = all.len();
+    assert_eq!(values(&all.part(5..9)), want[5..9]);
+    assert_eq!(values(&all.part(len - 3..len + 9)), want[len - 3..]);
+    assert!(all.part(len..len + 1).is_empty() && all.part(0..0).is_empty());
+    assert!(all.by_count(0).is_err() && all.by_time(0, 0).is_err());
+    let none = stream.window(2_100..2_200).unwrap();
+    assert_eq!((none.by_count(1).unwrap().count(), none.by_time(0, 1).unwrap().count()), (0, 0));
+}

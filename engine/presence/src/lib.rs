@@ -64,6 +64,7 @@ pub use options::{Level, Options, Watermark};
 pub use presence_cache::{Histogram, Stats as CacheStats};
 pub use read::cache::PageCache;
 pub use read::gather::Gathered;
+pub use read::parts::{ByCount, ByTime};
 pub use read::stream::{RecordRef, Records, Stream};
 pub use read::typed::TypedStream;
 pub use read::window::{Slice, Slices, Window, WindowOptions};

@@ -10,6 +10,7 @@ pub(crate) mod cache;
 pub(crate) mod gather;
 pub(crate) mod lane;
 pub(crate) mod page;
+pub(crate) mod parts;
 pub(crate) mod run;
 pub(crate) mod search;
 pub(crate) mod slot;

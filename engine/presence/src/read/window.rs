@@ -66,10 +66,10 @@ impl WindowOptions {
 /// The records of a range of time.
 #[derive(Debug, Clone)]
 pub struct Window {
-    core: Arc<Core>,
-    snapshot: Snapshot,
-    start: Position,
-    end: Position,
+    pub(super) core: Arc<Core>,
+    pub(super) snapshot: Snapshot,
+    pub(super) start: Position,
+    pub(super) end: Position,
 }
 
 impl Window {
@@ -98,7 +98,7 @@ impl Window {
         Ok(Self { core: Arc::clone(core), snapshot, start, end })
     }
 
-    fn reader(&self) -> Reader<'_> {
+    pub(super) fn reader(&self) -> Reader<'_> {
         self.snapshot.reader(&self.core.pages)
     }
 
