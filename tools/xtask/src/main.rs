@@ -12,6 +12,7 @@ mod fuzz;
 mod kaitai;
 mod miri;
 mod models;
+mod python;
 mod spec;
 mod steps;
 mod supply;

@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::steps::{Beside, Outcome, Step, execute, output_of};
-use crate::{Result, figures, fuzz, kaitai, miri, models, spec, steps, supply, tidy, vectors};
+use crate::{
+    Result, figures, fuzz, kaitai, miri, models, python, spec, steps, supply, tidy, vectors,
+};
 
 /// All steps: cheap ones first, so that simple mistakes are told early.
 const STEPS: &[Step] = &[
@@ -24,6 +26,7 @@ const STEPS: &[Step] = &[
     Step { name: "test", about: "unit and integration tests", run: tests },
     Step { name: "models", about: "every interleaving of what threads share", run: models::run },
     Step { name: "miri", about: "no undefined behaviour in what touches bytes", run: miri::run },
+    Step { name: "python", about: "the wheel, in a fresh environment", run: python::run },
     Step { name: "doctest", about: "examples in the documentation", run: doc_tests },
     Step { name: "doc", about: "documentation, warnings refused", run: doc },
     Step { name: "bench", about: "every benchmark once, as a test", run: bench },
