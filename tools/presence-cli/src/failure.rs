@@ -5,7 +5,6 @@
 //! - Kinds are for programs and never change their spelling.
 
 use std::io;
-use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use presence::{Error, ExpressionError};
@@ -27,12 +26,12 @@ pub enum Outcome {
 
 impl Outcome {
     /// The exit code.
-    pub fn code(self) -> ExitCode {
-        ExitCode::from(match self {
+    pub const fn code(self) -> u8 {
+        match self {
             Self::Fine => 0,
             Self::NoData => 1,
             Self::Damaged => 4,
-        })
+        }
     }
 }
 
@@ -200,8 +199,8 @@ impl Failure {
         self
     }
 
-    /// Tells it on standard error, as `program`.
-    pub fn tell(&self, program: &str, json: bool) -> ExitCode {
+    /// Tells it on standard error, as `program`. Returns the exit code.
+    pub fn tell(&self, program: &str, json: bool) -> u8 {
         if self.kind != Kind::ClosedPipe {
             if json {
                 let (kind, message) = (self.kind.as_str(), &self.message);
@@ -210,13 +209,13 @@ impl Failure {
                 terminal::say(&format!("{program}: {}", terminal::escape(&self.message)));
             }
         }
-        ExitCode::from(self.code)
+        self.code
     }
 }
 
 /// Tells, as `program`, what is wrong with the arguments, with the exit code `code`; or shows the
-/// help that was asked for.
-pub fn refuse(program: &str, error: &clap::Error, code: u8) -> ExitCode {
+/// help that was asked for. Returns the exit code.
+pub fn refuse(program: &str, error: &clap::Error, code: u8) -> u8 {
     let is_answer = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     if !is_answer && std::env::args_os().any(|argument| argument == "--json") {
         let text = error.render().to_string();
@@ -228,7 +227,7 @@ pub fn refuse(program: &str, error: &clap::Error, code: u8) -> ExitCode {
     }
     // Where it cannot be shown, nobody is there to be told so.
     let _shown = error.print();
-    if is_answer { ExitCode::SUCCESS } else { ExitCode::from(code) }
+    if is_answer { 0 } else { code }
 }
 
 impl From<Error> for Failure {

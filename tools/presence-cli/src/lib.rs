@@ -1,18 +1,31 @@
 //! What the command-line tools share: how they end, write, measure and escape. Internal to them:
 //! nothing here is meant for other packages, and anything may change.
 //!
+//! The commands of `presence` are in it too, for whoever runs them without the program: [`tool`].
+//!
 //! # Invariants
-//! - Knows no command and opens no database.
+//! - What the tools share knows no command and opens no database.
 
 #![forbid(unsafe_code)]
 
+extern crate self as presence_cli;
+
+mod commands;
+mod demo;
 pub mod element;
+mod export;
 pub mod failure;
 pub mod interrupt;
 pub mod memory;
 pub mod moment;
+mod open;
 pub mod output;
 pub mod progress;
 pub mod quantity;
+mod question;
+mod report;
+mod session;
+mod sightings;
 pub mod table;
 pub mod terminal;
+pub mod tool;

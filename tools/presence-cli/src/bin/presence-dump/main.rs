@@ -77,11 +77,11 @@ fn offset(text: &str) -> Result<u32, String> {
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return presence_cli::failure::refuse(PROGRAM, &error, 16),
+        Err(error) => return ExitCode::from(presence_cli::failure::refuse(PROGRAM, &error, 16)),
     };
     match cli.run() {
-        Ok(outcome) => outcome.code(),
-        Err(failure) => failure.with_fsck_code().tell(PROGRAM, cli.json),
+        Ok(outcome) => ExitCode::from(outcome.code()),
+        Err(failure) => ExitCode::from(failure.with_fsck_code().tell(PROGRAM, cli.json)),
     }
 }
 

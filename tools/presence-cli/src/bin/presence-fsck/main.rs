@@ -70,11 +70,11 @@ struct Cli {
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return presence_cli::failure::refuse(PROGRAM, &error, 16),
+        Err(error) => return ExitCode::from(presence_cli::failure::refuse(PROGRAM, &error, 16)),
     };
     match cli.run() {
         Ok(code) => ExitCode::from(code),
-        Err(failure) => failure.with_fsck_code().tell(PROGRAM, cli.json),
+        Err(failure) => ExitCode::from(failure.with_fsck_code().tell(PROGRAM, cli.json)),
     }
 }
 

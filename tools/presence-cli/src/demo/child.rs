@@ -6,7 +6,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{ChildStdout, Command, Stdio};
+use std::process::{ChildStdout, Stdio};
 use std::time::{Duration, Instant};
 
 use presence::{Database, Options};
@@ -77,8 +77,8 @@ impl Child {
     /// Where it cannot be started.
     pub(crate) fn start(dir: &Path, to_us: i64, speed: f64) -> Result<Self> {
         let fault = |error: std::io::Error| Failure::io("start the process that writes", &error);
-        let program = std::env::current_exe().map_err(fault)?;
-        let mut process = Command::new(program)
+        let mut process = crate::tool::again()
+            .map_err(fault)?
             .arg("demo-record")
             .arg(dir)
             .args([to_us.to_string(), speed.to_string()])

@@ -148,7 +148,7 @@ impl Session {
                 }
                 Err(error) => error.with(&told),
             };
-            failure.tell(crate::PROGRAM, json);
+            failure.tell(crate::tool::PROGRAM, json);
             // The lock is still held: the other thread cannot append meanwhile.
             std::process::exit(failure.code().into());
         });
