@@ -270,6 +270,12 @@ types:
       - id: last_ts
         type: s8
         if: has_last_ts
+      - id: touched_first
+        type: s8
+        if: has_touched
+      - id: touched_last
+        type: s8
+        if: has_touched
       - id: schema
         type: schema
     instances:
@@ -277,6 +283,8 @@ types:
         value: (flags & 1) != 0
       has_last_ts:
         value: (flags & 2) != 0
+      has_touched:
+        value: (flags & 4) != 0
 
   schema:
     seq:

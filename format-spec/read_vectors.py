@@ -120,6 +120,7 @@ def shown_catalog(catalog):
             "last_ts": stream.last_ts if stream.has_last_ts else None,
             "schema": shown_schema(stream.schema),
         }
+        | ({"touched": [stream.touched_first, stream.touched_last]} if stream.has_touched else {})
         for stream in catalog.streams
     ]
     return {"retained_from": catalog.retained_from.value, "streams": streams}

@@ -191,6 +191,7 @@ fn too_many_streams() -> Told {
         finished: false,
         sequence: 0,
         last_ts: None,
+        touched: None,
         schema: schema_of::<f64>().unwrap(),
     };
     let mut payload = Vec::new();
@@ -236,6 +237,11 @@ fn wrong_call(variant: &str) -> Told {
         "TrackExists" => {
             db.create_track("cam", grid()).unwrap();
             told(db.create_track("cam", grid()).unwrap_err(), &["\"cam\"", "exists"])
+        }
+        "ClassInUse" => {
+            let track = db.create_track("cam", grid()).unwrap();
+            track.set(7, 0).unwrap();
+            told(track.name_class(7, "cat").unwrap_err(), &["\"cam\"", "class 7", "in use"])
         }
         "StreamFinished" => {
             writer.finish().unwrap();
@@ -293,8 +299,8 @@ fn provoke(variant: &str) -> Option<Told> {
         "TooManyStreams" => too_many_streams(),
         "Interrupted" => interrupted(),
         "ReadOnly" | "NoSuchStream" | "StreamExists" | "NoSuchTrack" | "TrackExists"
-        | "StreamFinished" | "WriterTaken" | "TimeOrder" | "SchemaMismatch" | "Batch"
-        | "Invalid" | "ReversedRange" => wrong_call(variant),
+        | "ClassInUse" | "StreamFinished" | "WriterTaken" | "TimeOrder" | "SchemaMismatch"
+        | "Batch" | "Invalid" | "ReversedRange" => wrong_call(variant),
         other => panic!("nothing provokes Error::{other}: add a case"),
     })
 }

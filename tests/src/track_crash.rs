@@ -6,8 +6,9 @@
 //! and nothing is invented. The judge finds nothing, and a crash of the recovery changes nothing.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
-use presence::device::{CrashPolicy, CrashState, SimDevice};
+use presence::device::{CrashPolicy, CrashState, FaultDevice, SimDevice};
 use presence::{
     Database, Error, Expression, Grid, IntervalOptions, Level, Options, PresenceTrack, Retention,
     class,
@@ -428,6 +429,7 @@ fn tell(totals: Totals) {
 }
 
 /// The scripts whose every crash state is looked at.
+#[expect(clippy::too_many_lines, reason = "a table of scripts, read from top to bottom")]
 fn scripts() -> Vec<(&'static str, Vec<Step>)> {
     use Step::{
         Close, Compact, Drop, Flush, Forget, Merge, Observe, Retain, Set, SetRange, Unset, Update,
@@ -645,4 +647,65 @@ fn crashes_of_random_scripts_of_tracks() {
         totals.add(run(&format!("seed={seed}"), &again, &steps, &policy));
     }
     tell(totals);
+}
+
+/// Ticks are set, and asked for, at every write that forgetting and retention make: no class is
+/// ever set where nothing was observed, then or after a crash.
+#[test]
+fn a_tick_set_while_its_neighbours_are_forgotten_is_observed_or_forgotten() {
+    type Act = fn(&Database, &PresenceTrack) -> Result<(), Error>;
+    let acts: [(&str, Act); 3] = [
+        ("forget", |_, track| track.forget_before(25_000)),
+        ("forget little", |_, track| track.forget_before(40)),
+        ("retain", |db, _| db.retain(Retention::bytes_max(1)).map(|_| ())),
+    ];
+    for (name, act) in acts {
+        let sim = SimDevice::new();
+        let device = FaultDevice::new(bare(&sim));
+        let db = Database::create_on(Arc::new(device.clone()), options()).unwrap();
+        let track = db.create_track("cam", grid()).unwrap();
+        track.observe_range(0..30_000).unwrap();
+        track.set_range(0, 10..20).unwrap();
+        track.set_range(0, REGION..REGION + 10).unwrap();
+        track.set(1, 25_001).unwrap();
+        // The log is at work when ticks are set below: no class may be made then.
+        track.set(2, 25_001).unwrap();
+        db.flush(Level::Disk).unwrap();
+        db.compact(|_, _| true).unwrap();
+        track.update_batch(5 * REGION, &[(1, 0.9)], 0.5).unwrap();
+        db.flush(Level::Disk).unwrap();
+        let calls = Mutex::new(0);
+        let other = track.clone();
+        device.before_writes(move || {
+            let mut calls = calls.lock().unwrap();
+            *calls += 1;
+            // Observed before, in what is forgotten just now, and behind it.
+            for tick in [12, 30, 24_000, 29_000, REGION + 3] {
+                other.set(2 - (*calls % 2) as u16, tick + *calls).unwrap();
+            }
+        });
+        act(&db, &track).unwrap();
+        for _ in 0..2 {
+            let held = read(&track).unwrap();
+            for (id, ticks) in held.classes.iter().enumerate() {
+                let left = ticks.without(&held.observed);
+                assert_eq!(left, Ticks::default(), "{name}: class {id} is set and not observed");
+            }
+            db.flush(Level::Disk).unwrap();
+        }
+        let policy =
+            CrashPolicy { exhaustive_max: 4, spread_max: 6, random: 6, tears_max: 6, seed: 1 };
+        let totals = each_state(&sim, &policy, &|_, state, _, _| {
+            judge(&state.device)?;
+            let Ok((_, track)) = open(&state.device) else { return Ok(()) };
+            let held = read(&track).map_err(|error| error.to_string())?;
+            let is_observed = |ticks: &Ticks| ticks.without(&held.observed) == Ticks::default();
+            if held.classes.iter().all(is_observed) {
+                return Ok(());
+            }
+            Err(format!("{name}: a class is set and not observed: {held:?}"))
+        });
+        tell(totals.unwrap_or_else(|what| panic!("{what}")));
+        drop((track, db));
+    }
 }

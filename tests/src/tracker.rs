@@ -1,6 +1,14 @@
 //! What went wrong in the tracker that this one replaces, each by its name.
 
-use presence::{Config, Error, Grid, PresenceTrack, PresenceTracker, class};
+use std::sync::Arc;
+
+use presence::device::MemoryDevice;
+use presence::{
+    Bucket, Config, Database, Error, Grid, IntervalOptions, Options, PresenceTrack,
+    PresenceTracker, Retention, class,
+};
+
+use crate::support::small;
 
 const FRAME_US: i64 = 33_334;
 
@@ -233,4 +241,131 @@ fn a_track_reads_as_roaring() {
     let refused = track.write_roaring(3, .., Vec::new());
     assert!(matches!(refused, Err(Error::Invalid { .. })), "ticks before the epoch");
     assert_eq!(track.write_roaring(3, 0.., Vec::new()).unwrap(), 101);
+}
+
+/// Ticks of a region, which is a block.
+const REGION: i64 = 4_194_304;
+
+fn micros() -> Grid {
+    Grid::new("1000000".parse().unwrap(), 0)
+}
+
+fn in_segments(options: &Options) -> MemoryDevice {
+    let device = MemoryDevice::new();
+    let write = |set: &dyn Fn(&PresenceTrack)| {
+        let db = Database::open_on(Arc::new(device.clone()), options.clone()).unwrap();
+        set(&db.track("cam").unwrap());
+        db.close().unwrap();
+    };
+    let db = Database::create_on(Arc::new(device.clone()), options.clone()).unwrap();
+    let track = db.create_track("cam", micros()).unwrap();
+    track.set_range(0, 0..100).unwrap();
+    track.set_range(1, 50..100).unwrap();
+    drop(track);
+    db.close().unwrap();
+    write(&|track| track.set_range(0, 2 * REGION..2 * REGION + 100).unwrap());
+    write(&|track| track.set_range(1, 4 * REGION..4 * REGION + 100).unwrap());
+    device
+}
+
+#[test]
+fn a_lost_segment_refuses_only_what_it_touched() {
+    let mut options = small();
+    options.segment_bytes = 1 << 16;
+    let device = in_segments(&options);
+    let mut names: Vec<String> = device.files().into_keys().collect();
+    names.retain(|name| name.starts_with("seg-"));
+    assert_eq!(names.len(), 3);
+    let is_gap = |error: Error| match error {
+        Error::Gap(gap) => (gap.after_ts, gap.before_ts),
+        other => panic!("{other}"),
+    };
+    let bounds = (Some(2 * REGION - 1), Some(3 * REGION));
+    for damage in ["removed", "its header damaged"] {
+        let device = device.fork();
+        match damage {
+            "removed" => presence::device::Device::unlink(&device, &names[1]).unwrap(),
+            _ => {
+                let mut bytes = device.files()[&names[1]].clone();
+                bytes[40] ^= 1;
+                device.replace(&names[1], &bytes);
+            }
+        }
+        let db = Database::open_read_only_on(Arc::new(device), small()).unwrap();
+        let track = db.track("cam").unwrap();
+        let (first, second) = (class(0), class(1));
+        // Before it, behind it, and up to it.
+        assert_eq!(track.count(&first, 0..2 * REGION).unwrap(), 100);
+        assert_eq!(track.ratio(&second, 0..2 * REGION).unwrap().present, 50);
+        assert_eq!(track.count(&second, 3 * REGION..5 * REGION).unwrap(), 100);
+        assert_eq!(track.first(&second, ..).unwrap(), Some(50));
+        assert_eq!(track.last(&second, ..).unwrap(), Some(4 * REGION + 99));
+        assert_eq!(track.next_after(&first, 98).unwrap(), Some(99));
+        assert_eq!(track.previous_before(&second, 4 * REGION + 1).unwrap(), Some(4 * REGION));
+        let at = track.at(&first, 4 * REGION).unwrap();
+        assert_eq!(at, presence::Presence::Absent);
+        // Across it.
+        for (from, to) in [(0, 2 * REGION + 1), (3 * REGION - 1, 5 * REGION), (0, i64::MAX)] {
+            let range = from..to;
+            assert_eq!(is_gap(track.count(&first, range.clone()).unwrap_err()), bounds);
+            assert_eq!(is_gap(track.ratio(&second, range.clone()).unwrap_err()), bounds);
+            assert_eq!(is_gap(track.timestamps(&first, range.clone()).unwrap_err()), bounds);
+            let options = IntervalOptions::new();
+            assert_eq!(
+                is_gap(track.intervals(&first, range.clone(), options).unwrap_err()),
+                bounds
+            );
+            // Of this class the lost segment held nothing; of what was observed, it did.
+            assert!(track.count(&second, range.clone()).is_ok());
+            is_gap(track.count(&!second.clone(), range).unwrap_err());
+        }
+        is_gap(track.next_after(&first, 99).unwrap_err());
+        is_gap(track.last(&first, ..).unwrap_err());
+        is_gap(track.at(&second, 2 * REGION).unwrap_err());
+        is_gap(track.co_occurrence(&[0, 1], ..).unwrap_err());
+        let bucket = Bucket::Every(std::time::Duration::from_secs(3600));
+        is_gap(track.ratio_every(&first, .., &bucket).unwrap_err());
+        is_gap(track.write_roaring(0, .., Vec::new()).unwrap_err());
+        // Of this class the lost segment held nothing: so its words count on.
+        assert_eq!(track.write_roaring(1, .., Vec::new()).unwrap(), 150);
+        is_gap(PresenceTrack::in_memory(micros()).merge(&track).unwrap_err());
+        let lost = &db.report().lost;
+        assert!(lost.iter().all(|lost| (lost.after_ts, lost.before_ts) == bounds), "{lost:?}");
+        assert_eq!(lost.len(), 2, "{lost:?}");
+        assert_eq!(track.skip_gaps().count(&first, ..).unwrap(), 100);
+    }
+}
+
+#[test]
+fn retention_gives_up_a_tick_in_all_planes_or_in_none() {
+    let device = MemoryDevice::new();
+    let db = Database::create_on(Arc::new(device.clone()), small()).unwrap();
+    let track = db.create_track("cam", micros()).unwrap();
+    let seal = || drop(db.compact(|_, _| true).unwrap());
+    // What was observed in the first segment, a class in the second; and the other way round.
+    track.observe_range(0..1000).unwrap();
+    track.set_range(0, 3 * REGION..3 * REGION + 5).unwrap();
+    track.set_range(1, 7 * REGION..7 * REGION + 5).unwrap();
+    seal();
+    track.set_range(0, 10..20).unwrap();
+    track.observe_range(3 * REGION..3 * REGION + 50).unwrap();
+    seal();
+    let first = db.segments()[0].bytes;
+    let all: u64 = db.segments().iter().map(|segment| segment.bytes).sum();
+    let retained = db.retain(Retention::bytes_max(all - first)).unwrap();
+    assert_eq!(retained.files.len(), 1);
+    for crashed in [false, true] {
+        let db = match crashed {
+            false => db.clone(),
+            true => Database::open_on(Arc::new(device.fork()), small()).unwrap(),
+        };
+        let track = db.track("cam").unwrap();
+        let ratio = |id: u16, range| {
+            let ratio = track.ratio(&class(id), range).unwrap();
+            (ratio.present, ratio.observed)
+        };
+        assert_eq!(ratio(0, 0..REGION), (10, 1000));
+        assert_eq!(ratio(0, 3 * REGION..4 * REGION), (5, 50));
+        assert_eq!(ratio(1, 7 * REGION..8 * REGION), (0, 0), "this alone was given up");
+    }
 }

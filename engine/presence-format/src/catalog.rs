@@ -26,6 +26,8 @@ pub struct StreamEntry {
     pub sequence: u64,
     /// Timestamp of the last of them; none where there is none.
     pub last_ts: Option<i64>,
+    /// Of a plane: the first and the last tick that the log segment before this one may tell of.
+    pub touched: Option<(i64, i64)>,
     /// What the stream holds.
     pub schema: Schema,
 }
@@ -48,6 +50,7 @@ impl StreamEntry {
 
 const FINISHED: u8 = 1;
 const HAS_LAST_TS: u8 = 2;
+const HAS_TOUCHED: u8 = 4;
 
 impl Catalog {
     /// Appends the payload's bytes to `out`.
@@ -59,10 +62,15 @@ impl Catalog {
             encode_name(&stream.name, out);
             let finished = if stream.finished { FINISHED } else { 0 };
             let dated = if stream.last_ts.is_some() { HAS_LAST_TS } else { 0 };
-            out.push(finished | dated);
+            let touched = if stream.touched.is_some() { HAS_TOUCHED } else { 0 };
+            out.push(finished | dated | touched);
             varint::encode(stream.sequence, out);
             if let Some(last_ts) = stream.last_ts {
                 out.extend_from_slice(&last_ts.to_le_bytes());
+            }
+            if let Some((first, last)) = stream.touched {
+                out.extend_from_slice(&first.to_le_bytes());
+                out.extend_from_slice(&last.to_le_bytes());
             }
             stream.schema.encode(out);
         }
@@ -119,21 +127,28 @@ fn decode_stream(bytes: &[u8]) -> Result<(StreamEntry, &[u8])> {
     let [flags, rest @ ..] = rest else {
         return Err(FormatError::truncated(0, "bytes end inside a catalog"));
     };
-    if flags & !(FINISHED | HAS_LAST_TS) != 0 {
+    if flags & !(FINISHED | HAS_LAST_TS | HAS_TOUCHED) != 0 {
         return Err(FormatError::corrupt(0, "unknown stream flags"));
     }
     let (sequence, mut rest) = varint::decode(rest)?;
-    let mut last_ts = None;
-    if flags & HAS_LAST_TS != 0 {
+    let mut next = |flag: u8| {
+        if flags & flag == 0 {
+            return Ok(None);
+        }
         let Some((word, later)) = rest.split_first_chunk::<8>() else {
             return Err(FormatError::truncated(0, "bytes end inside a catalog"));
         };
-        last_ts = Some(i64::from_le_bytes(*word));
         rest = later;
-    }
+        Ok(Some(i64::from_le_bytes(*word)))
+    };
+    let last_ts = next(HAS_LAST_TS)?;
+    let touched = next(HAS_TOUCHED)?.zip(next(HAS_TOUCHED)?);
     let (schema, rest) = Schema::decode(rest)?;
+    if touched.is_some_and(|(first, last)| first > last || schema.plane().is_none()) {
+        return Err(FormatError::corrupt(0, "touched ticks that cannot be"));
+    }
     let finished = flags & FINISHED != 0;
-    Ok((StreamEntry { id, name, finished, sequence, last_ts, schema }, rest))
+    Ok((StreamEntry { id, name, finished, sequence, last_ts, touched, schema }, rest))
 }
 
 #[cfg(test)]
@@ -141,6 +156,7 @@ mod tests {
     use super::*;
     use crate::dtype::DType;
     use crate::error::FormatErrorKind;
+    use crate::plane::{Plane, PlaneKind};
 
     #[test]
     fn round_trips_and_names_truncations() {
@@ -150,10 +166,17 @@ mod tests {
             finished: id == 2,
             sequence: 1 << 40,
             last_ts,
+            touched: None,
             schema: Schema::single(DType::F32, &[7]).unwrap(),
         };
-        let catalog =
-            Catalog { retained_from: 5, streams: vec![stream(1, Some(i64::MIN)), stream(2, None)] };
+        let plane = Plane::new("cam", (30, 1), 0, PlaneKind::Observed).unwrap();
+        let plane = StreamEntry {
+            touched: Some((-64, 1 << 40)),
+            schema: Schema::of_plane(plane),
+            ..stream(3, None)
+        };
+        let streams = vec![stream(1, Some(i64::MIN)), stream(2, None), plane];
+        let catalog = Catalog { retained_from: 5, streams };
         let mut bytes = Vec::new();
         catalog.encode(&mut bytes);
         assert_eq!(Catalog::decode(&bytes).unwrap(), catalog);
@@ -165,5 +188,12 @@ mod tests {
         }
         bytes.push(0);
         assert!(Catalog::decode(&bytes).is_err());
+        for (at, touched) in [(2, Some((1, 0))), (1, Some((0, 0)))] {
+            let mut catalog = catalog.clone();
+            catalog.streams[at].touched = touched;
+            let mut bytes = Vec::new();
+            catalog.encode(&mut bytes);
+            assert_eq!(Catalog::decode(&bytes).unwrap_err().kind, FormatErrorKind::Corrupt);
+        }
     }
 }

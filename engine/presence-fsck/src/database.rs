@@ -99,6 +99,8 @@ pub(crate) struct Judge<'a> {
     pub(crate) streams: Streams,
     /// Log segments with lower numbers were given up, and do not count.
     retained_from: u32,
+    /// Whether the blocks of an unsealed last segment are read whatever the level.
+    pub(crate) reads_end: bool,
     progress: &'a mut dyn FnMut(Progress) -> bool,
     /// Bytes of the segments before the one at hand, and of all.
     done: u64,
@@ -120,6 +122,7 @@ impl<'a> Judge<'a> {
             totals: Totals::default(),
             streams: Streams::new(level == Level::Deep),
             retained_from,
+            reads_end: false,
             progress,
             done: 0,
             all: 0,
@@ -163,6 +166,8 @@ pub(crate) fn survey(
         // What retention gave up is known when all indexes and the log's end were read.
         let mut silent = |_| true;
         let mut first = Judge::new(device, Level::Quick, 0, &mut silent);
+        // What follows a torn block does not count, whatever it says.
+        first.reads_end = options.level != Level::Quick;
         let mut judged = judge_all(&mut first, is_alone)?;
         let retained_from = first.streams.retained_from;
         let mut judge = Judge::new(device, options.level, retained_from, &mut *progress);

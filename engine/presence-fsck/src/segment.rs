@@ -215,8 +215,7 @@ fn unsealed(
         first_crc: member.header.header_crc.get(),
         durable: member.end.unwrap_or(if member.is_last { 0 } else { len }),
         index: None,
-        // What follows a torn payload does not count, whatever it says, as of retention.
-        payloads: judge.level != Level::Quick || member.is_last,
+        payloads: judge.level != Level::Quick || (member.is_last && judge.reads_end),
     };
     let mut taker = Taker::new(judge, member, None);
     let walked = walk::walk(bytes, bounds, &mut |entry, payload| taker.take(entry, payload))?;

@@ -199,7 +199,7 @@ fn plane(id: u32, kind: PlaneKind, rate: (u32, u32)) -> StreamEntry {
         PlaneKind::Class { id, .. } => format!("cam:{id}"),
     };
     let schema = Schema::of_plane(Plane::new("cam", rate, 0, kind).unwrap());
-    StreamEntry { id, name, schema, finished: false, sequence: 0, last_ts: None }
+    StreamEntry { id, name, schema, finished: false, sequence: 0, last_ts: None, touched: None }
 }
 
 fn planes() -> Vec<StreamEntry> {

@@ -124,6 +124,14 @@ pub enum Error {
         /// The name.
         name: String,
     },
+    /// A class of a track was set or named before.
+    #[error("class {class} of presence track {track:?} is in use already")]
+    ClassInUse {
+        /// The track.
+        track: String,
+        /// The class.
+        class: u16,
+    },
     /// The stream was closed for ever.
     #[error("stream {name:?} is finished; nothing can be appended to it")]
     StreamFinished {
@@ -274,6 +282,6 @@ macro_rules! variants {
 variants! {
     Io, Corrupt, Gap, Incompatible, NotADatabase, AlreadyExists, Locked, NetworkFileSystem,
     ReadOnly, Poisoned, Closed, Forked, NoSuchStream, StreamExists, NoSuchTrack, TrackExists,
-    StreamFinished, WriterTaken, TooManyStreams, TimeOrder, SchemaMismatch, Batch, Invalid,
-    ReversedRange, Interrupted,
+    ClassInUse, StreamFinished, WriterTaken, TooManyStreams, TimeOrder, SchemaMismatch, Batch,
+    Invalid, ReversedRange, Interrupted,
 }

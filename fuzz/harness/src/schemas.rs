@@ -29,17 +29,23 @@ pub(crate) fn catalog(input: &mut Input<'_>) -> Catalog {
     let mut streams = Vec::new();
     for _ in 0..input.below(5) {
         id = (id + 1 + input.below(300) as u32).min(65_000 + streams.len() as u32);
-        streams.push(StreamEntry {
+        let mut stream = StreamEntry {
             id,
             name: format!("stream {id} \u{1F4C8}"),
             finished: input.bool(),
             sequence: input.number(),
             last_ts: input.bool().then(|| input.i64()),
+            touched: None,
             schema: match input.u8() {
                 0..32 => Schema::of_plane(planes::plane(input)),
                 _ => schema(input),
             },
-        });
+        };
+        if stream.schema.plane().is_some() && input.bool() {
+            let (a, b) = (input.i64(), input.i64());
+            stream.touched = Some((a.min(b), a.max(b)));
+        }
+        streams.push(stream);
     }
     Catalog { retained_from: input.number() as u32, streams }
 }

@@ -32,7 +32,15 @@ pub(crate) fn plain() -> Schema {
 
 /// Stream `id` without records, as a catalog tells of it.
 pub(crate) fn stream(id: u32, name: &str, schema: Schema) -> StreamEntry {
-    StreamEntry { id, name: name.to_owned(), finished: false, sequence: 0, last_ts: None, schema }
+    StreamEntry {
+        id,
+        name: name.to_owned(),
+        finished: false,
+        sequence: 0,
+        last_ts: None,
+        touched: None,
+        schema,
+    }
 }
 
 /// The catalog of the plain stream `a`.

@@ -254,6 +254,7 @@ fn kind_of(error: &Error) -> Kind {
         Error::Invalid { .. }
         | Error::Batch { .. }
         | Error::StreamExists { .. }
+        | Error::ClassInUse { .. }
         | Error::SchemaMismatch { .. }
         | Error::TimeOrder { .. }
         | Error::TooManyStreams { .. } => Kind::Usage,

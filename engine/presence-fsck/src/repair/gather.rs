@@ -235,7 +235,8 @@ impl Taker<'_> {
     fn stream(&mut self, id: u32) -> Option<&mut Stream> {
         if !self.streams.contains_key(&id) {
             let entry = self.known.get(&id)?.clone();
-            let entry = StreamEntry { finished: false, sequence: 0, last_ts: None, ..entry };
+            let entry =
+                StreamEntry { finished: false, sequence: 0, last_ts: None, touched: None, ..entry };
             self.streams.insert(id, Stream::new(entry, false));
         }
         self.streams.get_mut(&id)

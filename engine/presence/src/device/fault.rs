@@ -143,6 +143,17 @@ struct State {
     plan: Mutex<Counted>,
     gate: Mutex<Gate>,
     gate_moved: Condvar,
+    hook: Mutex<Option<Hook>>,
+}
+
+/// Called before writes.
+#[derive(Clone)]
+struct Hook(Arc<dyn Fn() + Send + Sync>);
+
+impl std::fmt::Debug for Hook {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Hook")
+    }
 }
 
 #[derive(Debug, Default)]
@@ -183,6 +194,11 @@ impl FaultDevice {
     /// How many of them failed. Zero after a run says that the run has fewer calls than `at`.
     pub fn fired(&self) -> u64 {
         lock(&self.state.plan).fired
+    }
+
+    /// Calls `hook` before every write from now on: what another thread could do meanwhile.
+    pub fn before_writes(&self, hook: impl Fn() + Send + Sync + 'static) {
+        *lock(&self.state.hook) = Some(Hook(Arc::new(hook)));
     }
 
     /// Makes every `sync` of a file wait until the gate is dropped.
@@ -328,6 +344,10 @@ impl DeviceFile for FaultFile {
     }
 
     fn write_at(&self, parts: &[&[u8]], offset: u64) -> io::Result<()> {
+        let hook = lock(&self.state.hook).clone();
+        if let Some(Hook(hook)) = hook {
+            hook();
+        }
         match self.state.count(Verb::Write) {
             None => self.inner.write_at(parts, offset),
             Some(fault) => {

@@ -6,8 +6,8 @@
 //!   loads that length once.
 //! - What was lost to damage stands in `gaps`; an answer that could depend on it is an error.
 
-use presence_format::Order;
 use presence_format::block::BlockLayout;
+use presence_format::{Order, Plane};
 
 use super::cache::Pages;
 use super::page::{Page, PageView};
@@ -17,13 +17,26 @@ use crate::error::{Affected, Error, Result};
 use crate::shim::Arc;
 use crate::tail::{TailBlock, TailPart};
 
-/// Records that are missing between two sound ones.
+/// Records that are missing between two sound ones. Of a plane the timestamps are the first and the
+/// last tick that may be concerned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Gap {
     pub(crate) from_sequence: u64,
     pub(crate) to_sequence: u64,
     pub(crate) after_ts: Option<i64>,
     pub(crate) before_ts: Option<i64>,
+}
+
+impl Gap {
+    /// In words, of a plane: bounds in microseconds.
+    pub(crate) fn of_plane(&self, stream: String, plane: &Plane) -> Affected {
+        Affected {
+            stream,
+            after_ts: self.after_ts.map(|first| plane.start_us(first).saturating_sub(1)),
+            before_ts: self.before_ts.map(|last| plane.start_us(last.saturating_add(1))),
+            records: self.to_sequence.saturating_sub(self.from_sequence),
+        }
+    }
 }
 
 /// One stream as it was at one moment.

@@ -114,6 +114,14 @@ impl Scanner {
         self
     }
 
+    /// The first entry of a segment of the log, which tells of every stream.
+    pub(crate) fn first_catalog(segment: &Arc<SegmentFile>) -> Option<Catalog> {
+        let mut scanner = Self::new(Arc::clone(segment));
+        let fault = scanner.step().ok()?;
+        let streams = scanner.catalog.into_values().collect();
+        fault.is_none().then_some(Catalog { retained_from: scanner.retained_from, streams })
+    }
+
     /// Where the entries end, an index at the very end left out.
     pub(crate) fn data_end(&self) -> End {
         self.before_index.unwrap_or(self.entries_end())

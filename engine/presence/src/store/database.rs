@@ -6,6 +6,7 @@
 //! - Dropping the last handle hands what is in memory to the kernel, and marks nothing clean:
 //!   [`Database::close`] does that, and tells whether it could.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use presence_format::catalog::Catalog;
@@ -13,7 +14,7 @@ use presence_format::schema::check_name;
 use presence_format::segment::{DatabaseId, SegmentHeader};
 use presence_format::{Schema, caps};
 
-use super::core::{Core, StreamTable};
+use super::core::{Core, LiveSegment, StreamTable};
 use super::load::{Loaded, Loader};
 use super::recovery::{self, Built};
 use super::report::RecoveryReport;
@@ -26,6 +27,7 @@ use crate::read::stream::Stream;
 use crate::read::view::StreamView;
 use crate::segment::{SegmentWriter, segment_number};
 use crate::shim::{Arc, Mutex, lock, planted, thread};
+use crate::track::index::touched_ticks;
 use crate::track::registry;
 use crate::write::background;
 use crate::write::log::{Log, LogStart};
@@ -201,6 +203,7 @@ impl Database {
             retained_from: loaded.retained_from,
             lock: Some(guard),
             write_buffer_bytes: options.write_buffer_bytes,
+            touched: if report.damage.is_empty() { touched(&segments, &streams) } else { None },
         };
         let table = StreamTable::new(streams);
         let log = Some(Log::new(start));
@@ -288,7 +291,10 @@ impl Database {
     /// [`Error::TooManyStreams`], [`Error::ReadOnly`], and failures of the write.
     pub fn create_stream(&self, name: &str, schema: Schema) -> Result<Stream> {
         check_name("stream", name).map_err(|error| Error::invalid(error.what))?;
-        let stream = add_stream(self.core(), name, schema)?;
+        if schema.plane().is_some() {
+            return Err(Error::invalid("a plane of a track is made with the track, by `set`"));
+        }
+        let stream = add_stream(self.core(), name, schema, |_| {})?;
         Ok(Stream::new(&self.handle, &stream))
     }
 
@@ -359,8 +365,14 @@ impl Database {
     }
 }
 
-/// Makes a stream, known to the log and to whoever looks from now on.
-pub(crate) fn add_stream(core: &Core, name: &str, schema: Schema) -> Result<Arc<StreamState>> {
+/// Makes a stream, known to the log and to whoever looks from now on. Nobody makes another one
+/// before `put` returns.
+pub(crate) fn add_stream(
+    core: &Core,
+    name: &str,
+    schema: Schema,
+    put: impl FnOnce(&Arc<StreamState>),
+) -> Result<Arc<StreamState>> {
     let log = core.log()?;
     let _one_at_a_time = lock(&core.maintenance);
     let table = core.streams.load();
@@ -381,9 +393,10 @@ pub(crate) fn add_stream(core: &Core, name: &str, schema: Schema) -> Result<Arc<
             caps::CATALOG_BYTES_MAX
         )));
     }
-    let streams = vec![catalog_entry(&stream, 0, None)];
+    let streams = vec![catalog_entry(&stream, 0, None, None)];
     log.add_catalog(core, Catalog { retained_from: 0, streams })?;
     core.streams.update(|table| table.with(Arc::clone(&stream)));
+    put(&stream);
     Ok(stream)
 }
 
@@ -408,6 +421,21 @@ pub(crate) fn refresh(core: &Core) -> Result<()> {
     }
     registry::load(core);
     Ok(())
+}
+
+/// The ticks that the last segment's blocks of each plane tell of, where it is one of the log.
+fn touched(
+    segments: &[LiveSegment],
+    streams: &[Arc<StreamState>],
+) -> Option<BTreeMap<u32, (i64, i64)>> {
+    let last = segments.last().filter(|last| last.file.header.generation.get() == 0)?;
+    let planes = streams.iter().filter(|stream| stream.layout.is_plane());
+    let ticks = |stream: &Arc<StreamState>| {
+        let view = stream.view.load();
+        let runs = view.runs().iter().filter(|run| Arc::ptr_eq(&run.segment, &last.file));
+        Some((stream.id, touched_ticks(runs.flat_map(|run| run.entries()))?))
+    };
+    Some(planes.filter_map(ticks).collect())
 }
 
 /// Removes left-overs and seals what a crash left open. Returns what the directory holds then, and

@@ -173,14 +173,28 @@ pub(crate) fn build(
     let mut builders: BTreeMap<u32, ViewBuilder> = planes.map(builder).collect();
     let mut segments = Vec::new();
     let mut previous: Option<(u32, End)> = None;
-    for segment in order.iter().filter_map(|&number| loader.segment(number)) {
+    let loaded: Vec<_> = order.iter().filter_map(|&number| loader.segment(number)).collect();
+    for (at, segment) in loaded.iter().enumerate() {
         let header = &segment.file().header;
         let (follows, part) = (header.previous_segment.get(), header.part.get());
-        if previous.is_some_and(|(last, _)| part == 0 && follows > last) {
-            builders.values_mut().for_each(ViewBuilder::segment_missing);
+        // Of a database that gave up nothing, the first segment follows none.
+        let last = previous.map(|(last, _)| last).or((!retained).then_some(0));
+        if let Some(last) = last.filter(|&last| part == 0 && follows > last) {
+            let told = first_catalog(segment);
+            let is_one = follows == last + 1;
+            for (id, builder) in &mut builders {
+                let told = told.as_ref().map(|told| told.get(id));
+                builder.segment_missing(told, is_one);
+            }
         }
-        take_segment(&segment, &kinds, &mut builders);
-        segments.push(live_segment(&segment));
+        let told = match (segment, loaded.get(at + 1)) {
+            (LoadedSegment::Open(..), Some(next)) if follows_on(next, segment) => {
+                first_catalog(next).unwrap_or_default()
+            }
+            _ => BTreeMap::new(),
+        };
+        take_segment(segment, &kinds, &told, &mut builders);
+        segments.push(live_segment(segment));
         let (offset, crc) = segment.log_end();
         let log_last = segment.file().header.log_last.get();
         previous = Some((log_last, End { offset, crc, entries: 0 }));
@@ -191,6 +205,20 @@ pub(crate) fn build(
         streams.push(finish_stream(entry, builder, retained, known, report));
     }
     Built { streams, segments, previous }
+}
+
+/// What the first catalog of a segment of the log says of each stream. That of a compacted one is
+/// another's.
+fn first_catalog(segment: &LoadedSegment<'_>) -> Option<BTreeMap<u32, StreamEntry>> {
+    let file = Some(segment.file()).filter(|file| file.header.generation.get() == 0)?;
+    let catalog = Scanner::first_catalog(file)?;
+    Some(catalog.streams.into_iter().map(|stream| (stream.id, stream)).collect())
+}
+
+/// Whether `next` is the segment of the log behind `segment`.
+fn follows_on(next: &LoadedSegment<'_>, segment: &LoadedSegment<'_>) -> bool {
+    let (next, header) = (&next.file().header, &segment.file().header);
+    next.generation.get() == 0 && next.previous_segment == header.log_last
 }
 
 fn live_segment(segment: &LoadedSegment<'_>) -> LiveSegment {
@@ -209,8 +237,14 @@ fn live_segment(segment: &LoadedSegment<'_>) -> LiveSegment {
 fn take_segment(
     segment: &LoadedSegment<'_>,
     kinds: &BTreeMap<u32, (u32, bool)>,
+    told: &BTreeMap<u32, StreamEntry>,
     builders: &mut BTreeMap<u32, ViewBuilder>,
 ) {
+    for stream in segment.catalog() {
+        if let Some(builder) = builders.get_mut(&stream.id) {
+            builder.counted = builder.counted.max(stream.sequence);
+        }
+    }
     match segment {
         LoadedSegment::Sealed(sealed) => {
             for (&id, run) in &sealed.runs {
@@ -220,7 +254,7 @@ fn take_segment(
         LoadedSegment::Open(scanner, file) => {
             for (&id, stream) in &scanner.streams {
                 let builder = builders.entry(id).or_default();
-                builder.scanned(stream);
+                builder.scanned(stream, told.get(&id).and_then(|stream| stream.touched));
                 if !stream.blocks.is_empty() {
                     builder.run(&Arc::new(Run::new(
                         Arc::clone(file),
@@ -263,11 +297,14 @@ fn finish_stream(
             before_ts: None,
         });
     }
-    report.lost.extend(builder.gaps.iter().map(|gap| Affected {
-        stream: entry.name.clone(),
-        after_ts: gap.after_ts,
-        before_ts: gap.before_ts,
-        records: gap.to_sequence.saturating_sub(gap.from_sequence),
+    report.lost.extend(builder.gaps.iter().map(|gap| match entry.schema.plane() {
+        Some(plane) => gap.of_plane(entry.name.clone(), plane),
+        None => Affected {
+            stream: entry.name.clone(),
+            after_ts: gap.after_ts,
+            before_ts: gap.before_ts,
+            records: gap.to_sequence.saturating_sub(gap.from_sequence),
+        },
     }));
     report.records_from_frames += builder.records_in_memory;
     let sequence = end.max(entry.sequence);
@@ -300,19 +337,31 @@ struct ViewBuilder {
     first_ts: Option<i64>,
     last_ts: Option<i64>,
     records_in_memory: u64,
+    /// Records that the catalogs so far count.
+    counted: u64,
 }
 
 impl ViewBuilder {
-    /// A segment before the next one is not there: words of a plane may have been in it.
-    fn segment_missing(&mut self) {
-        if self.is_plane {
-            let end = self.end.unwrap_or(0);
-            self.gap_of_words(end, end);
+    /// Segments before the next one are not there, which has this catalog: words of a plane may
+    /// have been in them. What it touched is known of the last of them only.
+    fn segment_missing(&mut self, told: Option<Option<&StreamEntry>>, is_one: bool) {
+        if !self.is_plane {
+            return;
+        }
+        let from = self.end.unwrap_or(0).max(self.counted);
+        match told {
+            Some(Some(next)) if next.sequence > from => {
+                self.gap_of_words((from, next.sequence), next.touched.filter(|_| is_one));
+            }
+            // Nothing was written of it, or it was made later.
+            Some(_) => {}
+            None => self.gap_of_words((from, from), None),
         }
     }
 
-    /// Looks for sequences of a plane that neither blocks nor frames of a scanned segment have.
-    fn scanned(&mut self, stream: &ScannedStream) {
+    /// Looks for sequences of a plane that neither blocks nor frames of a scanned segment have,
+    /// which touched these ticks.
+    fn scanned(&mut self, stream: &ScannedStream, touched: Option<(i64, i64)>) {
         if !self.is_plane {
             return;
         }
@@ -322,14 +371,19 @@ impl ViewBuilder {
         ranges.sort_unstable();
         for pair in ranges.array_windows::<2>() {
             if pair[0].1 < pair[1].0 {
-                self.gap_of_words(pair[0].1, pair[1].0);
+                self.gap_of_words((pair[0].1, pair[1].0), touched);
             }
         }
         self.end = self.end.max(ranges.last().map(|range| range.1));
     }
 
-    fn gap_of_words(&mut self, from_sequence: u64, to_sequence: u64) {
-        self.gaps.push(Gap { from_sequence, to_sequence, after_ts: None, before_ts: None });
+    fn gap_of_words(
+        &mut self,
+        (from_sequence, to_sequence): (u64, u64),
+        touched: Option<(i64, i64)>,
+    ) {
+        let (after_ts, before_ts) = touched.unzip();
+        self.gaps.push(Gap { from_sequence, to_sequence, after_ts, before_ts });
     }
 
     fn run(&mut self, run: &Arc<Run>) {

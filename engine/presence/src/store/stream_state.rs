@@ -52,8 +52,8 @@ impl StreamState {
     ) -> Self {
         let mut encoded = Vec::new();
         schema.encode(&mut encoded);
-        // Id, flags, sequence, timestamp and lengths take 40 bytes at most.
-        let catalog_bytes = encoded.len() + name.len() + 40;
+        // Id, flags, sequence, timestamps and lengths take 56 bytes at most.
+        let catalog_bytes = encoded.len() + name.len() + 56;
         Self {
             id,
             name,

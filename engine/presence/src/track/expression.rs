@@ -98,6 +98,25 @@ impl Expression {
         Self { node, depth: depth.min(DEPTH_MAX + 1) }
     }
 
+    /// Whether any class that it names is one that `is` holds of.
+    pub(crate) fn names_any(&self, is: &impl Fn(&ClassRef) -> bool) -> bool {
+        match &self.node {
+            Node::Class(class) => is(class),
+            Node::Not(inner) => inner.names_any(is),
+            Node::And(list) | Node::Or(list) => list.iter().any(|inner| inner.names_any(is)),
+            Node::TooDeep => false,
+        }
+    }
+
+    /// Whether any part of it is a complement: then it asks what was observed, too.
+    pub(crate) fn has_complement(&self) -> bool {
+        match &self.node {
+            Node::Not(_) => true,
+            Node::And(list) | Node::Or(list) => list.iter().any(Self::has_complement),
+            Node::Class(_) | Node::TooDeep => false,
+        }
+    }
+
     pub(crate) const fn is_too_deep(&self) -> bool {
         matches!(self.node, Node::TooDeep)
     }

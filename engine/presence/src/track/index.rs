@@ -8,7 +8,8 @@
 use presence_format::FormatError;
 use presence_format::block::WORDS_ONLY;
 use presence_format::index::IndexEntry;
-use presence_format::plane::{REGION_TICKS, Region, region_of};
+use presence_format::plane::region::first_tick;
+use presence_format::plane::{REGION_TICKS, Region, WORD_TICKS, region_of};
 
 use std::collections::BTreeMap;
 
@@ -149,6 +150,21 @@ impl PlaneIndex {
 /// Whether a block holds single words, and does not stand for its region.
 pub(crate) fn is_words_only(entry: &IndexEntry) -> bool {
     entry.rank.get() == u64::from(WORDS_ONLY)
+}
+
+/// The first and the last tick that blocks of a plane tell of.
+pub(crate) fn touched_ticks<'a>(
+    blocks: impl Iterator<Item = &'a IndexEntry>,
+) -> Option<(i64, i64)> {
+    let ticks = |entry: &IndexEntry| {
+        let (first, last) = (entry.first_ts.get(), entry.last_ts.get());
+        if is_words_only(entry) {
+            return (first, last.saturating_add(WORD_TICKS - 1));
+        }
+        let start = first_tick(region_of(first));
+        (start, start.saturating_add(i64::from(REGION_TICKS) - 1))
+    };
+    blocks.map(ticks).reduce(|(a, b), (first, last)| (a.min(first), b.max(last)))
 }
 
 impl Stored {

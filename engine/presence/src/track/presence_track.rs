@@ -14,8 +14,8 @@ use presence_format::PlaneKind;
 use presence_format::schema::check_name;
 
 use super::bucket::{Bucket, BucketRatio};
-use super::expression::Expression;
-use super::grid::{Edge, Grid};
+use super::expression::{ClassRef, Expression};
+use super::grid::{Edge, Grid, TICK_END, TICK_MIN};
 use super::interval::{Interval, IntervalOptions};
 use super::pending::{OBSERVED, PlaneKey, Run};
 use super::plane::{Plane, place_of};
@@ -133,7 +133,8 @@ impl PresenceTrack {
     }
 
     /// The same track, answering also where damage took parts of it: what is missing then counts
-    /// as not observed, or as it was before.
+    /// as not observed, or as it was before. Without this, questions that what is missing could
+    /// change are refused, and all others answered.
     #[must_use]
     pub fn skip_gaps(mut self) -> Self {
         self.skip_gaps = true;
@@ -170,7 +171,7 @@ impl PresenceTrack {
             let id = free.ok_or_else(|| Error::invalid("all 65,536 classes are in use"))?;
             match self.name_class(id, name) {
                 // Somebody else took it just now.
-                Err(Error::StreamExists { .. }) => {}
+                Err(Error::ClassInUse { .. }) => {}
                 done => return done.map(|()| id),
             }
         }
@@ -184,7 +185,7 @@ impl PresenceTrack {
     /// Gives a class that was not set or named before its name.
     ///
     /// # Errors
-    /// [`Error::StreamExists`] where the class is in use, and as [`PresenceTrack::class`].
+    /// [`Error::ClassInUse`] where the class is in use, and as [`PresenceTrack::class`].
     pub fn name_class(&self, id: u16, name: &str) -> Result<()> {
         check_name("class", name).map_err(|error| Error::invalid(error.what))?;
         if let Some(other) = self.state.named(name) {
@@ -214,7 +215,7 @@ impl PresenceTrack {
     #[cold]
     fn ensure_slow(&self, class: u16) -> Result<()> {
         match self.add_class(class, "") {
-            Err(Error::StreamExists { .. }) if self.state.knows(class) => Ok(()),
+            Err(Error::ClassInUse { .. }) => Ok(()),
             done => done,
         }
     }
@@ -412,6 +413,7 @@ impl PresenceTrack {
             return Err(Error::invalid("tracks of different grids cannot be merged"));
         }
         let planes = other.planes()?;
+        other.check_gaps(&planes, |_| true, &(TICK_MIN..TICK_END))?;
         // First what was observed: the log may be written between one plane and the next.
         let mut pairs = vec![(OBSERVED, Arc::clone(&planes.observed))];
         let mut taken: BTreeSet<u16> = self.classes().into_iter().map(|class| class.id).collect();
@@ -456,6 +458,7 @@ impl PresenceTrack {
     ) -> Result<u64> {
         let ticks = self.grid.ticks(&range, self.edge)?;
         let planes = self.planes()?;
+        self.check_gaps(&planes, |key| key == u32::from(class), &ticks)?;
         let Some(plane) = planes.classes.get(&class) else {
             return super::roaring::write(&Plane::default(), ticks, out);
         };
@@ -467,12 +470,95 @@ impl PresenceTrack {
         self.state.memory_bytes()
     }
 
+    #[inline]
     fn planes(&self) -> Result<Arc<Planes>> {
-        self.state.snapshot(self.generation(), self.skip_gaps)
+        self.state.snapshot(self.generation())
     }
 
-    fn questions(&self) -> Result<Questions<Arc<Planes>>> {
-        Ok(Questions::new(self.planes()?, self.grid, self.edge))
+    /// Refuses what depends on parts of `planes` that are missing.
+    fn check_gaps(
+        &self,
+        planes: &Planes,
+        is_asked: impl Fn(PlaneKey) -> bool,
+        ticks: &Range<i64>,
+    ) -> Result<()> {
+        if self.skip_gaps { Ok(()) } else { self.state.check_gaps(planes, is_asked, ticks) }
+    }
+
+    /// The questions about `expression` in `range`, where nothing of that is missing.
+    #[inline]
+    fn questions(
+        &self,
+        expression: &Expression,
+        range: &impl RangeBounds<i64>,
+    ) -> Result<Questions<Arc<Planes>>> {
+        let planes = self.planes()?;
+        if planes.has_gaps() {
+            let ticks = self.grid.ticks(range, self.edge)?;
+            self.check_asked(&planes, expression, false, &ticks)?;
+        }
+        Ok(Questions::new(planes, self.grid, self.edge))
+    }
+
+    /// The same, for what is asked of what was observed, too.
+    #[inline]
+    fn ratios(
+        &self,
+        expression: &Expression,
+        range: &impl RangeBounds<i64>,
+    ) -> Result<Questions<Arc<Planes>>> {
+        let planes = self.planes()?;
+        if planes.has_gaps() {
+            let ticks = self.grid.ticks(range, self.edge)?;
+            self.check_asked(&planes, expression, true, &ticks)?;
+        }
+        Ok(Questions::new(planes, self.grid, self.edge))
+    }
+
+    #[cold]
+    fn check_asked(
+        &self,
+        planes: &Planes,
+        of: &Expression,
+        observed: bool,
+        ticks: &Range<i64>,
+    ) -> Result<()> {
+        let is_asked = |key: PlaneKey| match u16::try_from(key) {
+            Err(_) => observed || of.has_complement(),
+            Ok(id) => of.names_any(&|class| match class {
+                ClassRef::Id(asked) => *asked == id,
+                ClassRef::Name(name) => planes.names.get(name) == Some(&id),
+            }),
+        };
+        self.check_gaps(planes, is_asked, ticks)
+    }
+
+    /// A question for one tick near an end of `ticks`: what lies beyond the answer need not be
+    /// there.
+    fn search(
+        &self,
+        expression: &Expression,
+        ticks: Range<i64>,
+        backwards: bool,
+        search: impl FnOnce(&Questions<Arc<Planes>>) -> Result<Option<i64>>,
+    ) -> Result<Option<i64>> {
+        let planes = self.planes()?;
+        let found = search(&Questions::new(Arc::clone(&planes), self.grid, self.edge))?;
+        if planes.has_gaps() {
+            let tick = found.map(|found_us| self.grid.tick_of(found_us)).transpose()?;
+            let looked_at = match tick {
+                Some(tick) if backwards => tick..ticks.end,
+                Some(tick) => ticks.start..tick.saturating_add(1),
+                None => ticks,
+            };
+            self.check_asked(&planes, expression, false, &looked_at)?;
+        }
+        Ok(found)
+    }
+
+    /// The ticks of the moment `t_us`.
+    fn moment(&self, t_us: i64) -> Result<Range<i64>> {
+        self.grid.ticks(&(t_us..=t_us), Edge::Overlap)
     }
 
     /// How many ticks of the range are present, observed, and in it. With a single class it reads
@@ -482,7 +568,7 @@ impl PresenceTrack {
     /// [`Error::Invalid`] for a class without this name, [`Error::ReversedRange`],
     /// [`Error::Corrupt`] and [`Error::Gap`] where damage is in the way.
     pub fn ratio(&self, expression: &Expression, range: impl RangeBounds<i64>) -> Result<Ratio> {
-        self.questions()?.ratio(expression, &range)
+        self.ratios(expression, &range)?.ratio(expression, &range)
     }
 
     /// How many ticks of the range are present.
@@ -490,7 +576,7 @@ impl PresenceTrack {
     /// # Errors
     /// As [`PresenceTrack::ratio`].
     pub fn count(&self, expression: &Expression, range: impl RangeBounds<i64>) -> Result<u64> {
-        self.questions()?.count(expression, &range)
+        self.questions(expression, &range)?.count(expression, &range)
     }
 
     /// Whether any tick of the range is present.
@@ -498,7 +584,7 @@ impl PresenceTrack {
     /// # Errors
     /// As [`PresenceTrack::ratio`].
     pub fn any(&self, expression: &Expression, range: impl RangeBounds<i64>) -> Result<bool> {
-        self.questions()?.any(expression, &range)
+        self.questions(expression, &range)?.any(expression, &range)
     }
 
     /// Whether every observed tick of the range is present; see [`Over`](super::Over) in `over`.
@@ -511,7 +597,7 @@ impl PresenceTrack {
         range: impl RangeBounds<i64>,
         over: super::Over,
     ) -> Result<bool> {
-        self.questions()?.all(expression, &range, over)
+        self.ratios(expression, &range)?.all(expression, &range, over)
     }
 
     /// Whether the tick that holds `t_us` is present, absent or not observed.
@@ -519,7 +605,7 @@ impl PresenceTrack {
     /// # Errors
     /// As [`PresenceTrack::ratio`].
     pub fn at(&self, expression: &Expression, t_us: i64) -> Result<Presence> {
-        self.questions()?.at(expression, t_us)
+        self.ratios(expression, &(t_us..=t_us))?.at(expression, t_us)
     }
 
     /// Start of the first present tick of the range.
@@ -531,7 +617,8 @@ impl PresenceTrack {
         expression: &Expression,
         range: impl RangeBounds<i64>,
     ) -> Result<Option<i64>> {
-        self.questions()?.first(expression, &range)
+        let ticks = self.grid.ticks(&range, self.edge)?;
+        self.search(expression, ticks, false, |ask| ask.first(expression, &range))
     }
 
     /// Start of the last present tick of the range.
@@ -543,7 +630,8 @@ impl PresenceTrack {
         expression: &Expression,
         range: impl RangeBounds<i64>,
     ) -> Result<Option<i64>> {
-        self.questions()?.last(expression, &range)
+        let ticks = self.grid.ticks(&range, self.edge)?;
+        self.search(expression, ticks, true, |ask| ask.last(expression, &range))
     }
 
     /// Start of the first present tick behind the one that holds `t_us`.
@@ -551,7 +639,8 @@ impl PresenceTrack {
     /// # Errors
     /// As [`PresenceTrack::ratio`].
     pub fn next_after(&self, expression: &Expression, t_us: i64) -> Result<Option<i64>> {
-        self.questions()?.next_after(expression, t_us)
+        let ticks = self.moment(t_us)?.end..TICK_END;
+        self.search(expression, ticks, false, |ask| ask.next_after(expression, t_us))
     }
 
     /// Start of the last present tick before the one that holds `t_us`.
@@ -559,7 +648,8 @@ impl PresenceTrack {
     /// # Errors
     /// As [`PresenceTrack::ratio`].
     pub fn previous_before(&self, expression: &Expression, t_us: i64) -> Result<Option<i64>> {
-        self.questions()?.previous_before(expression, t_us)
+        let ticks = TICK_MIN..self.moment(t_us)?.start;
+        self.search(expression, ticks, true, |ask| ask.previous_before(expression, t_us))
     }
 
     /// The starts of all present ticks of the range, one by one or in bulk.
@@ -571,7 +661,7 @@ impl PresenceTrack {
         expression: &Expression,
         range: impl RangeBounds<i64>,
     ) -> Result<Times> {
-        self.questions()?.timestamps(expression, &range).map(Times)
+        self.questions(expression, &range)?.timestamps(expression, &range).map(Times)
     }
 
     /// When it was present: from when to when, gaps closed and blips dropped as `options` say.
@@ -584,7 +674,7 @@ impl PresenceTrack {
         range: impl RangeBounds<i64>,
         options: IntervalOptions,
     ) -> Result<Vec<Interval>> {
-        self.questions()?.intervals(expression, &range, options)?.collect()
+        self.questions(expression, &range)?.intervals(expression, &range, options)?.collect()
     }
 
     /// The ratio in each bucket of the range.
@@ -597,7 +687,7 @@ impl PresenceTrack {
         range: impl RangeBounds<i64>,
         bucket: &Bucket,
     ) -> Result<Vec<BucketRatio>> {
-        self.questions()?.ratio_every(expression, &range, bucket)
+        self.ratios(expression, &range)?.ratio_every(expression, &range, bucket)
     }
 
     /// For each pair of `classes`, the ticks of the range at which both were present.
@@ -609,7 +699,11 @@ impl PresenceTrack {
         classes: &[u16],
         range: impl RangeBounds<i64>,
     ) -> Result<CoOccurrence> {
-        self.questions()?.co_occurrence(classes, &range)
+        let planes = self.planes()?;
+        let ticks = self.grid.ticks(&range, self.edge)?;
+        let is_asked = |key| u16::try_from(key).is_ok_and(|id| classes.contains(&id));
+        self.check_gaps(&planes, is_asked, &ticks)?;
+        Questions::new(planes, self.grid, self.edge).co_occurrence(classes, &range)
     }
 }
 

@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::shim::Arc;
 use crate::store::core::Core;
 use crate::store::database::add_stream;
+use crate::store::stream_state::StreamState;
 
 /// Looks for tracks among the streams, and reads the planes whose views are new.
 pub(crate) fn load(core: &Core) {
@@ -73,7 +74,13 @@ pub(crate) fn add_plane(core: &Core, track: &TrackState, kind: &PlaneKind) -> Re
         PlaneKind::Class { id, .. } => format!("{}:{id}", track.name),
     };
     check_name("plane", &name).map_err(|error| Error::invalid(error.what))?;
-    let stream = add_stream(core, &name, Schema::of_plane(of))?;
-    track.put_plane(kind, Plane::open(&stream, &core.pages));
-    Ok(())
+    let put = |stream: &Arc<StreamState>| {
+        track.put_plane(kind, Plane::open(stream, &core.pages));
+    };
+    match (add_stream(core, &name, Schema::of_plane(of), put), kind) {
+        (Err(Error::StreamExists { .. }), PlaneKind::Class { id, .. }) if track.knows(*id) => {
+            Err(Error::ClassInUse { track: track.name.clone(), class: *id })
+        }
+        (made, _) => made.map(|_| ()),
+    }
 }

@@ -6,17 +6,19 @@
 //! - A change is in the planes before it is unlogged, and unlogged until a frame or block has it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
-use presence_format::PlaneKind;
 use presence_format::plane::{CONTAINER_WORDS, region_of};
 use presence_format::varint::VARINT_BYTES_MAX;
+use presence_format::{Plane as PlaneOf, PlaneKind};
 
 use super::grid::Grid;
 use super::hot::Words;
 use super::pending::{Drained, OBSERVED, Pending, PlaneKey, Updates};
 use super::plane::{Plane, place_of, start_of};
 use super::rate::Rate;
-use crate::error::{Affected, Error, Result};
+use crate::error::{Error, Result};
+use crate::read::view::Gap;
 use crate::shim::atomic::{AtomicU64, Ordering};
 use crate::shim::{Arc, Mutex, MutexGuard, lock};
 use crate::store::stream_state::StreamState;
@@ -49,9 +51,17 @@ pub(crate) struct Planes {
     pub(crate) observed: Arc<Plane>,
     pub(crate) classes: BTreeMap<u16, Arc<Plane>>,
     pub(crate) names: BTreeMap<String, u16>,
+    /// What is missing of them.
+    gaps: Vec<(PlaneKey, Gap)>,
 }
 
 impl Planes {
+    /// Whether anything is missing.
+    #[inline]
+    pub(crate) fn has_gaps(&self) -> bool {
+        !self.gaps.is_empty()
+    }
+
     pub(crate) fn get(&self, key: PlaneKey) -> Option<&Arc<Plane>> {
         match u16::try_from(key) {
             Ok(class) => self.classes.get(&class),
@@ -94,9 +104,8 @@ struct Inner {
     /// Regions of which so much changed that a block is less.
     unlogged_regions: BTreeSet<(PlaneKey, i64)>,
     generation: u64,
-    /// Why nothing can be asked: a plane could not be read, or parts of it are missing.
+    /// Why nothing can be asked: a plane could not be read.
     fault: Option<Error>,
-    gap: Option<Error>,
 }
 
 /// What is to be logged of a track.
@@ -153,19 +162,15 @@ impl TrackState {
                 return;
             }
         };
-        if let Some(stream) = &plane.stream
-            && let Some(gap) = stream.view.load().gaps.first()
-        {
-            inner.gap.get_or_insert_with(|| {
-                Error::Gap(Box::new(Affected {
-                    stream: self.name.clone(),
-                    after_ts: None,
-                    before_ts: None,
-                    records: gap.to_sequence.saturating_sub(gap.from_sequence),
-                }))
-            });
-        }
         let planes = Arc::make_mut(&mut inner.planes);
+        let key = match kind {
+            PlaneKind::Observed => OBSERVED,
+            PlaneKind::Class { id, .. } => u32::from(*id),
+        };
+        planes.gaps.retain(|(other, _)| *other != key);
+        if let Some(stream) = &plane.stream {
+            planes.gaps.extend(stream.view.load().gaps.iter().map(|gap| (key, gap.clone())));
+        }
         let PlaneKind::Class { id, name } = kind else {
             planes.observed = Arc::new(plane);
             return;
@@ -183,7 +188,6 @@ impl TrackState {
     pub(crate) fn forget_faults(&self) {
         let mut inner = lock(&self.inner);
         inner.fault = None;
-        inner.gap = None;
     }
 
     /// Whether `class` has a plane.
@@ -249,7 +253,7 @@ impl TrackState {
         if let PlaneKind::Class { id, .. } = kind
             && self.knows(*id)
         {
-            return Err(Error::StreamExists { name: format!("{}:{id}", self.name) });
+            return Err(Error::ClassInUse { track: self.name.clone(), class: *id });
         }
         self.put_plane(kind, Ok(Plane::default()));
         Ok(())
@@ -287,17 +291,33 @@ impl TrackState {
     /// The planes as they are now, with everything set before.
     ///
     /// # Errors
-    /// [`Error::Gap`] where parts are missing, unless they are passed over; the fault that keeps a
-    /// plane from being read.
-    pub(crate) fn snapshot(&self, generation: u64, skip_gaps: bool) -> Result<Arc<Planes>> {
+    /// The fault that keeps a plane from being read.
+    pub(crate) fn snapshot(&self, generation: u64) -> Result<Arc<Planes>> {
         let inner = self.settle(generation)?;
-        if let Some(fault) = &inner.fault {
-            return Err(fault.clone());
+        match &inner.fault {
+            Some(fault) => Err(fault.clone()),
+            None => Ok(Arc::clone(&inner.planes)),
         }
-        match &inner.gap {
-            Some(gap) if !skip_gaps => Err(gap.clone()),
-            _ => Ok(Arc::clone(&inner.planes)),
-        }
+    }
+
+    /// Refuses an answer about `ticks` of the planes that are asked, where parts of them are
+    /// missing there.
+    pub(crate) fn check_gaps(
+        &self,
+        planes: &Planes,
+        is_asked: impl Fn(PlaneKey) -> bool,
+        ticks: &Range<i64>,
+    ) -> Result<()> {
+        let touches = |gap: &Gap| {
+            gap.after_ts.is_none_or(|first| first < ticks.end)
+                && gap.before_ts.is_none_or(|last| ticks.start <= last)
+                && !ticks.is_empty()
+        };
+        let mut gaps = planes.gaps.iter().filter(|(key, gap)| is_asked(*key) && touches(gap));
+        let Some((_, gap)) = gaps.next() else { return Ok(()) };
+        let plane = PlaneOf::new(&self.name, self.rate, self.epoch_us, PlaneKind::Observed);
+        let plane = plane.map_err(|error| Error::invalid(error.what))?;
+        Err(Error::Gap(Box::new(gap.of_plane(self.name.clone(), &plane))))
     }
 
     /// Bytes of memory the planes take, about.

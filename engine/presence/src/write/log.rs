@@ -26,6 +26,7 @@ use crate::shim::{Arc, Mutex, MutexGuard, lock};
 use crate::store::core::{Core, LiveSegment};
 use crate::store::stream_state::StreamState;
 use crate::tail::TailPart;
+use crate::track::index::touched_ticks;
 use crate::track::state::{TrackState, Unlogged};
 
 /// Index entries of a segment: with the catalog they must fit one payload.
@@ -50,6 +51,8 @@ struct State {
     active: Option<SegmentWriter>,
     /// The last segment before the active one, for the chain.
     previous: Option<(u32, End)>,
+    /// The ticks of each plane that blocks of the segment before the active one tell of.
+    touched: Option<BTreeMap<u32, (i64, i64)>>,
     next_segment: u32,
     retained_from: u32,
     recording: Vec<Recording>,
@@ -72,6 +75,8 @@ pub(crate) struct LogStart {
     pub(crate) retained_from: u32,
     pub(crate) lock: Option<Box<dyn crate::device::LockGuard>>,
     pub(crate) write_buffer_bytes: usize,
+    /// The ticks of each plane that blocks of the last segment tell of, where that is known.
+    pub(crate) touched: Option<BTreeMap<u32, (i64, i64)>>,
 }
 
 impl Log {
@@ -88,6 +93,7 @@ impl Log {
             state: Mutex::new(State {
                 active: start.active,
                 previous: start.previous,
+                touched: start.touched,
                 next_segment: start.next_segment,
                 retained_from: start.retained_from,
                 recording: Vec::new(),
@@ -348,7 +354,8 @@ impl State {
             .map(|stream| {
                 let idle = || (stream.logged.load(Ordering::Acquire), stream.last_ts());
                 let (sequence, last_ts) = recording.get(&stream.id).copied().unwrap_or_else(idle);
-                catalog_entry(stream, sequence, last_ts)
+                let touched = self.touched.as_ref().and_then(|of| of.get(&stream.id).copied());
+                catalog_entry(stream, sequence, last_ts, touched)
             })
             .collect();
         Catalog { retained_from: self.retained_from, streams }
@@ -605,6 +612,13 @@ impl State {
         let segment = Arc::clone(&active.segment);
         let catalog = self.whole_catalog(core);
         active.seal(catalog, None)?;
+        let is_plane = |id: &u32| {
+            core.streams.load().by_id.get(id).is_some_and(|stream| stream.layout.is_plane())
+        };
+        let planes = active.blocks().iter().filter(|(id, _)| is_plane(id));
+        self.touched = Some(
+            planes.filter_map(|(id, blocks)| Some((*id, touched_ticks(blocks.iter())?))).collect(),
+        );
         self.previous = Some((segment.number(), end));
         let position = Position { segment: segment.number(), offset: end.offset };
         self.written = self.written.max(position);

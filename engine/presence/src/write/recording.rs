@@ -144,11 +144,13 @@ pub(crate) fn section(out: &mut Vec<u8>, stream: &StreamState, part: &TailPart, 
     }
 }
 
-/// What a catalog says of `stream` when `sequence` of its records are in the log.
+/// What a catalog says of `stream` when `sequence` of its records are in the log, and blocks of the
+/// log segment before tell of the ticks `touched`.
 pub(crate) fn catalog_entry(
     stream: &StreamState,
     sequence: u64,
     last_ts: Option<i64>,
+    touched: Option<(i64, i64)>,
 ) -> StreamEntry {
     StreamEntry {
         id: stream.id,
@@ -157,6 +159,7 @@ pub(crate) fn catalog_entry(
         sequence,
         // Words of a plane come in any order: the last one tells nothing.
         last_ts: last_ts.filter(|_| !stream.layout.is_plane()),
+        touched,
         schema: stream.schema.clone(),
     }
 }

@@ -245,7 +245,8 @@ impl Appender {
         let log = core.log()?;
         log.flush(core, Level::Os)?;
         self.stream.finished.store(true, Ordering::Release);
-        let entry = catalog_entry(&self.stream, self.stream.end_sequence(), self.stream.last_ts());
+        let (end, last_ts) = (self.stream.end_sequence(), self.stream.last_ts());
+        let entry = catalog_entry(&self.stream, end, last_ts, None);
         let catalog = presence_format::catalog::Catalog { retained_from: 0, streams: vec![entry] };
         log.add_catalog(core, catalog)?;
         log.flush(core, Level::Disk).map(|_| ())

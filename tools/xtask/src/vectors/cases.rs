@@ -52,7 +52,7 @@ pub(super) fn scalar(name: &str, dtype: DType) -> Result<Schema> {
 /// A stream of which nothing was appended yet.
 pub(super) fn new_stream(id: u32, name: &str, schema: &Schema) -> StreamEntry {
     let (name, schema) = (name.to_owned(), schema.clone());
-    StreamEntry { id, name, finished: false, sequence: 0, last_ts: None, schema }
+    StreamEntry { id, name, finished: false, sequence: 0, last_ts: None, touched: None, schema }
 }
 
 /// The same stream after `sequence` records, the last at `last_ts`.

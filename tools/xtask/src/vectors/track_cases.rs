@@ -16,7 +16,7 @@ const REGION: i64 = 4_194_304;
 
 /// Every vector of this file.
 pub(super) fn all() -> Result<Vec<Vector>> {
-    Ok(vec![track_unsealed()?, track_sealed()?])
+    Ok(vec![track_unsealed()?, track_sealed()?, track_touched()?])
 }
 
 fn plane(id: u32, name: &str, kind: PlaneKind) -> Result<StreamEntry> {
@@ -46,6 +46,11 @@ struct Track {
 
 impl Track {
     fn new() -> Result<Self> {
+        Self::after([None; 3])
+    }
+
+    /// A track of which the segment before touched these ticks.
+    fn after(touched: [Option<(i64, i64)>; 3]) -> Result<Self> {
         let person = PlaneKind::Class { id: 0, name: "person".to_owned() };
         let unnamed = PlaneKind::Class { id: 65_535, name: String::new() };
         let streams = [
@@ -53,6 +58,10 @@ impl Track {
             plane(2, "cam/front:0", person)?,
             plane(3, "cam/front:65535", unnamed)?,
         ];
+        let mut streams = streams;
+        for (stream, touched) in streams.iter_mut().zip(touched) {
+            stream.touched = touched;
+        }
         let writer = VectorWriter::new(first_header(), &catalog(&streams.each_ref()))?;
         Ok(Self { streams, writer, answers: BTreeMap::new(), next: BTreeMap::new() })
     }
@@ -161,6 +170,20 @@ fn track_unsealed() -> Result<Vector> {
         "track-unsealed",
         "A presence track: regions of sparse, runs and dense containers, one that was cleared, \
          words in a block and in frames, of which the later count",
+    ))
+}
+
+fn track_touched() -> Result<Vector> {
+    let touched = [Some((-REGION, 2 * REGION - 1)), Some((-128, 63)), None];
+    let mut track = Track::after(touched)?;
+    let mut words = BTreeMap::new();
+    set(&mut words, (5, 70));
+    track.region(1, 0, &words)?;
+    track.frame(&[(1, &[(64, 0xff)]), (2, &[(0, 1 << 7)])])?;
+    Ok(track.vector(
+        "track-touched",
+        "A presence track whose catalog tells which ticks the segment before it touched: of two \
+         planes whole regions, and words; of the third nothing",
     ))
 }
 

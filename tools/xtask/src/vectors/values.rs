@@ -68,14 +68,18 @@ fn compression_name(code: u64) -> &'static str {
 /// A catalog's content.
 pub(crate) fn catalog(catalog: &Catalog) -> Value {
     let streams = catalog.streams.iter().map(|stream| {
-        json!({
+        let mut json = json!({
             "id": stream.id,
             "name": stream.name,
             "finished": stream.finished,
             "sequence": stream.sequence,
             "last_ts": stream.last_ts,
             "schema": schema(&stream.schema),
-        })
+        });
+        if let (Some((first, last)), Some(json)) = (stream.touched, json.as_object_mut()) {
+            json.insert("touched".to_owned(), json!([first, last]));
+        }
+        json
     });
     json!({"retained_from": catalog.retained_from, "streams": streams.collect::<Vec<_>>()})
 }

@@ -247,6 +247,9 @@ pub(crate) fn stream_json(Known { entry, .. }: &Known) -> Value {
     });
     if let (Some(plane), Some(json)) = (schema.plane(), json.as_object_mut()) {
         json.insert("plane".to_owned(), plane_json(plane));
+        if let Some((first, last)) = entry.touched {
+            json.insert("touched".to_owned(), json!([first, last]));
+        }
     }
     json
 }

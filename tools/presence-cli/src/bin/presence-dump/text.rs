@@ -355,6 +355,9 @@ fn stream_line(Known { entry, .. }: &Known) -> [String; 6] {
     if entry.finished {
         how.push_str(" finished");
     }
+    if let Some((first, last)) = entry.touched {
+        how.push_str(&format!(" before: {first}..={last}"));
+    }
     let last = entry.last_ts.map(|ts| moment::describe(ts, schema.time_unit()));
     [
         entry.id.to_string(),
