@@ -1,6 +1,11 @@
 //! A recording in another format: `convert IN FORMAT OUT`, for comparison with other readers.
+//! Formats are those that are written, `dsec` (HDF5 in its layout), `ecf` (HDF5 packed by it) and
+//! `plain` (HDF5 packed by nothing).
 
-use presence_events::{AutoDecoder, Decoder, EncodeOptions, Format, Options, Output, encoder};
+use presence_events::{
+    AutoDecoder, ChunkCompression, Decoder, EncodeOptions, Format, Hdf5Layout, Options, Output,
+    encoder,
+};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().collect();
@@ -9,9 +14,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let mut all = Output::default();
     AutoDecoder::new(Options::default()).decode_all(&std::fs::read(from)?, &mut all)?;
-    let format = Format::of_name(format).ok_or("no such format")?;
     let sensor_size = all.events.sensor_size;
-    let mut encoder = encoder(format, &EncodeOptions { sensor_size, ..EncodeOptions::default() })?;
+    let mut options = EncodeOptions { sensor_size, ..EncodeOptions::default() };
+    match format.as_str() {
+        "dsec" => options.hdf5_layout = Hdf5Layout::Dsec,
+        "ecf" => options.hdf5_compression = ChunkCompression::Ecf,
+        "plain" => options.hdf5_compression = ChunkCompression::None,
+        _ => {}
+    }
+    let is_hdf5 = ["dsec", "ecf", "plain"].contains(&format.as_str());
+    let format = if is_hdf5 { Some(Format::Hdf5) } else { Format::of_name(format) };
+    let mut encoder = encoder(format.ok_or("no such format")?, &options)?;
     let mut bytes = Vec::new();
     encoder.encode(&all.events, &mut bytes)?;
     encoder.finish(&mut bytes)?;

@@ -51,7 +51,9 @@ mod words;
 pub use batch::{ColumnsMut, Event, EventBatch, SensorSize};
 pub use decoder::{AutoDecoder, Decoder, decoder};
 pub use detect::{Format, detect};
-pub use encode::{EncodeOptions, Encoder, PacketCompression, TextStyle, encoder};
+pub use encode::{
+    ChunkCompression, EncodeOptions, Encoder, Hdf5Layout, PacketCompression, TextStyle, encoder,
+};
 pub use error::{EventError, EventErrorKind, Fault, Result};
 pub use hdf5::ByteSource;
 pub use options::{OnDamage, Options, TimeBase};

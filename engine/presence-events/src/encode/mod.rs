@@ -10,9 +10,11 @@ mod clock;
 mod dat;
 mod evt2;
 mod evt3;
+mod hdf5;
 mod text;
 
 pub use aedat4::PacketCompression;
+pub use hdf5::{ChunkCompression, Hdf5Layout};
 pub use text::TextStyle;
 
 use crate::batch::{EventBatch, SensorSize};
@@ -52,9 +54,13 @@ pub struct EncodeOptions {
     pub text: TextStyle,
     /// What packets of AEDAT 4 are packed with.
     pub compression: PacketCompression,
+    /// Which datasets HDF5 has.
+    pub hdf5_layout: Hdf5Layout,
+    /// What chunks of HDF5 are packed with.
+    pub hdf5_compression: ChunkCompression,
 }
 
-/// A writer of `format`: EVT 2.0, EVT 3.0, DAT (version 2), AEDAT 4 or text.
+/// A writer of `format`: EVT 2.0, EVT 3.0, DAT (version 2), AEDAT 4, HDF5 or text.
 ///
 /// # Errors
 /// `Invalid` for a format that is only read, and for options that contradict each other.
@@ -64,9 +70,11 @@ pub fn encoder(format: Format, options: &EncodeOptions) -> Result<Box<dyn Encode
         Format::Evt3 => Box::new(evt3::Evt3Encoder::new(options.sensor_size)),
         Format::Dat => Box::new(dat::DatEncoder::new(options.sensor_size)),
         Format::Aedat4 => Box::new(aedat4::Aedat4Encoder::new(options)),
+        Format::Hdf5 => Box::new(hdf5::Hdf5Encoder::new(options)?),
         Format::Text => Box::new(text::TextEncoder::new(&options.text)?),
         other => {
-            let what = format!("{other} is read only; evt2, evt3, dat, aedat4, text are written");
+            let what =
+                format!("{other} is read only; evt2, evt3, dat, aedat4, hdf5, text are written");
             return Err(EventError::invalid(what));
         }
     })

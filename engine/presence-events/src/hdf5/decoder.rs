@@ -23,6 +23,8 @@ const FILE_BYTES_MAX: usize = 1 << 30;
 pub(crate) struct Hdf5Decoder {
     options: Options,
     bytes: Vec<u8>,
+    /// Where the file ends, once that is known.
+    end: Option<u64>,
     reader: Option<Hdf5Reader>,
     is_done: bool,
     report: Report,
@@ -34,6 +36,7 @@ impl Hdf5Decoder {
         Self {
             options: options.clone(),
             bytes: Vec::new(),
+            end: None,
             reader: None,
             is_done: false,
             report: Report::default(),
@@ -83,8 +86,10 @@ impl Decoder for Hdf5Decoder {
         // The last byte is taken when all events are: so the caller comes again.
         let mut before = 0;
         if self.reader.is_none() {
-            let end = superblock::end(&self.bytes, bytes);
-            let missing = end.map(|end| end.saturating_sub(self.bytes.len() as u64));
+            if self.end.is_none() && self.bytes.len() < superblock::REACH {
+                self.end = superblock::end(&self.bytes, bytes);
+            }
+            let missing = self.end.map(|end| end.saturating_sub(self.bytes.len() as u64));
             let missing = missing.and_then(|missing| usize::try_from(missing).ok());
             let Some(missing) = missing.filter(|&missing| missing <= bytes.len()) else {
                 let taken = self.take(bytes);

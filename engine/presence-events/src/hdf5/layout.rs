@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | Prophesee | `CD/events`, structs of `x`, `y`, `p`, `t` | us |
 //! | DSEC | `events/{x,y,t,p}`, `t_offset` | us after `t_offset` |
-//! | columns | `x`, `y`, `t`, `p` or `xs` and so on in `events`, `raw_events`, the root | us, or s |
+//! | columns | `x`, `y`, `t`, `p` or `xs` and so on in `events`, `raw_events` or root | us, or s |
 //! | structs | `events` or `raw_events`, structs of the same names | us, or s |
 //! | MVSEC | `davis/left/events` or `davis/right/events`, columns `x y t p` | s |
 //!

@@ -9,6 +9,10 @@ use crate::error::{EventError, EventErrorKind, Result};
 pub(super) const SIGNATURE: &[u8; 8] = b"\x89HDF\r\n\x1a\n";
 /// The last place where it is looked for.
 const PLACE_MAX: usize = 32 << 10;
+/// Bytes of a superblock, at most.
+const BYTES: usize = 128;
+/// A superblock lies within so many bytes.
+pub(super) const REACH: usize = PLACE_MAX + BYTES;
 
 /// The places where a superblock may lie.
 fn places() -> impl Iterator<Item = usize> {
@@ -85,13 +89,10 @@ pub(super) fn read(input: &mut Input) -> Result<Superblock> {
 
 /// Where a file ends, as its superblock says, of which the first bytes are in two pieces.
 pub(super) fn end(held: &[u8], more: &[u8]) -> Option<u64> {
-    const BYTES: usize = 128;
-    let reach = PLACE_MAX + BYTES;
     let head = match held.len() {
-        0 => more.get(..reach).unwrap_or(more).to_vec(),
-        bytes if bytes >= reach => held.get(..reach)?.to_vec(),
+        0 => more.get(..REACH).unwrap_or(more).to_vec(),
         bytes => {
-            let missing = (reach - bytes).min(more.len());
+            let missing = REACH.saturating_sub(bytes).min(more.len());
             [held, more.get(..missing)?].concat()
         }
     };

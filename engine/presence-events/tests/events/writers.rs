@@ -1,15 +1,15 @@
 //! What is written comes back: any events, any batches, every format that is written.
 
 use presence_events::{
-    Column, EncodeOptions, Event, EventBatch, EventErrorKind, Format, Options, PacketCompression,
-    SensorSize, TextStyle, TimeUnit, Trigger, encoder,
+    ChunkCompression, Column, EncodeOptions, Event, EventBatch, EventErrorKind, Format, Hdf5Layout,
+    Options, PacketCompression, SensorSize, TextStyle, TimeUnit, Trigger, encoder,
 };
 use proptest::prelude::*;
 
 use crate::support::{Decoded, in_pieces, recording, scaled, whole};
 
-const WRITTEN: [Format; 5] =
-    [Format::Evt2, Format::Evt3, Format::Dat, Format::Aedat4, Format::Text];
+const WRITTEN: [Format; 6] =
+    [Format::Evt2, Format::Evt3, Format::Dat, Format::Aedat4, Format::Hdf5, Format::Text];
 
 fn encode(format: Format, options: &EncodeOptions, events: &[Event], batch: usize) -> Vec<u8> {
     let mut encoder = encoder(format, options).unwrap();
@@ -70,6 +70,27 @@ proptest! {
     }
 
     #[test]
+    fn any_events_come_back_from_every_form_of_hdf5(
+        events in events(),
+        from in 0..i64::MAX / 2,
+        batch in 1..200_usize,
+    ) {
+        let dsec = Hdf5Layout::Dsec;
+        for (hdf5_layout, hdf5_compression) in HDF5 {
+            let late = |event: &Event| event.t - events[0].t <= 100_000_000;
+            let events: Vec<_> = events
+                .iter()
+                .take_while(|event| hdf5_layout != dsec || late(event))
+                .map(|event| Event { t: event.t + from, ..*event })
+                .collect();
+            let rest = EncodeOptions::default();
+            let options = EncodeOptions { hdf5_layout, hdf5_compression, ..rest };
+            let bytes = encode(Format::Hdf5, &options, &events, batch);
+            prop_assert_eq!(read(&bytes).events(), events, "{:?}", options);
+        }
+    }
+
+    #[test]
     fn any_text_comes_back(events in events(), unit in 0..4_usize, order in 0..3_usize) {
         use TimeUnit::{Microseconds, Milliseconds, Nanoseconds, Seconds};
         let time_unit = [Seconds, Milliseconds, Microseconds, Nanoseconds][unit];
@@ -104,6 +125,52 @@ fn recordings_come_back_from_every_format() {
     }
 }
 
+/// Layouts of HDF5, and what their chunks are packed with.
+const HDF5: [(Hdf5Layout, ChunkCompression); 5] = [
+    (Hdf5Layout::Prophesee, ChunkCompression::None),
+    (Hdf5Layout::Prophesee, ChunkCompression::Deflate),
+    (Hdf5Layout::Prophesee, ChunkCompression::Ecf),
+    (Hdf5Layout::Dsec, ChunkCompression::None),
+    (Hdf5Layout::Dsec, ChunkCompression::Deflate),
+];
+
+#[test]
+fn recordings_come_back_from_every_form_of_hdf5() {
+    for name in [
+        "open-neuromorphic+expelliarmus/evt2_sample.raw",
+        "derived/test_data_evt3_trigger_0.evt3.raw",
+        "neuromorphs+tonic/sample_ncars.dat",
+        "neuromorphs+tonic/sample.aedat4",
+        "neuromorphicsystems+faery/dvs.es",
+    ] {
+        let Some(bytes) = recording(name) else { return };
+        let want = read(&bytes);
+        for (hdf5_layout, hdf5_compression) in HDF5 {
+            let options =
+                EncodeOptions { hdf5_layout, hdf5_compression, ..EncodeOptions::default() };
+            let written = encode(Format::Hdf5, &options, &want.events(), 10_000);
+            let got = read(&written);
+            assert!(got.out.events == want.out.events, "{name}: {options:?}");
+        }
+    }
+}
+
+/// More chunks than one node of an index holds, and than one of nodes.
+#[test]
+fn long_recordings_have_an_index_of_several_levels() {
+    let mut encoder = encoder(Format::Hdf5, &EncodeOptions::default()).unwrap();
+    let event = |i: i64| Event { t: i / 64, x: (i % 1280) as u16, y: 7, polarity: (i & 1) as u8 };
+    let (mut bytes, chunks) = (Vec::new(), 130);
+    for chunk in 0..chunks {
+        let events: EventBatch = (chunk * 16_384..(chunk + 1) * 16_384).map(event).collect();
+        encoder.encode(&events, &mut bytes).unwrap();
+    }
+    encoder.finish(&mut bytes).unwrap();
+    let got = read(&bytes);
+    assert_eq!(got.out.events.len() as i64, chunks * 16_384);
+    assert!(got.out.events.iter().zip(0..).all(|(got, i)| got == event(i)));
+}
+
 #[test]
 fn sensor_sizes_and_triggers_come_back() {
     let options = EncodeOptions {
@@ -116,7 +183,7 @@ fn sensor_sizes_and_triggers_come_back() {
             assert_eq!(read(&bytes).size, Some((640, 480)), "{format}");
         }
     }
-    for format in [Format::Evt2, Format::Evt3] {
+    for format in [Format::Evt2, Format::Evt3, Format::Hdf5] {
         let mut encoder = encoder(format, &options).unwrap();
         let mut bytes = Vec::new();
         let triggers = [(5, 0, 1), (5_000, 7, 0), (1 << 30, 15, 1)];
@@ -124,6 +191,7 @@ fn sensor_sizes_and_triggers_come_back() {
         for trigger in triggers {
             encoder.trigger(trigger, &mut bytes).unwrap();
         }
+        encoder.finish(&mut bytes).unwrap();
         assert_eq!(read(&bytes).out.triggers, triggers, "{format}");
     }
 }
@@ -147,6 +215,23 @@ fn what_does_not_fit_is_refused() {
         let bad: EventBatch = bad.into_iter().collect();
         let error = encoder.encode(&bad, &mut Vec::new()).unwrap_err();
         assert_eq!(error.kind, EventErrorKind::Invalid, "{format}: {error}");
+    }
+    let event = |t, x| Event { t, x, y: 0, polarity: 1 };
+    for (layout, compression, bad) in [
+        (Hdf5Layout::Dsec, ChunkCompression::None, vec![event(5, 0), event(4, 0)]),
+        (Hdf5Layout::Dsec, ChunkCompression::None, vec![event(5, 0), event(5 + (1 << 32), 0)]),
+        (Hdf5Layout::Prophesee, ChunkCompression::Ecf, vec![event(5, 0), event(4, 0)]),
+        (Hdf5Layout::Prophesee, ChunkCompression::Ecf, vec![event(5, 2048)]),
+    ] {
+        let options = EncodeOptions {
+            hdf5_layout: layout,
+            hdf5_compression: compression,
+            ..EncodeOptions::default()
+        };
+        let mut encoder = encoder(Format::Hdf5, &options).unwrap();
+        let bad: EventBatch = bad.into_iter().collect();
+        let error = encoder.encode(&bad, &mut Vec::new()).unwrap_err();
+        assert_eq!(error.kind, EventErrorKind::Invalid, "{options:?}: {error}");
     }
     assert!(encoder(Format::Bin40, &EncodeOptions::default()).is_err());
 }
