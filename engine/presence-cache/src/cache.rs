@@ -89,6 +89,14 @@ where
         self.inner.get(key)
     }
 
+    /// The value of `key` if it is in the cache, as [`get`](Self::get) would give it: counted as a
+    /// hit. Otherwise nothing happens. It waits for no load and runs no code of others.
+    #[inline]
+    pub fn get_if_here(&self, key: &K) -> Option<V> {
+        let hit = self.inner.store.get(self.inner.store.hash(key), key)?;
+        Some(self.inner.found(key, hit))
+    }
+
     /// The values of all `keys`, in their order. What is missing is loaded by this thread and the
     /// workers together.
     pub fn get_many(&self, keys: &[K]) -> Vec<Result<V, LoadError<P::Error>>> {
@@ -172,6 +180,16 @@ where
         let keys: Vec<K> =
             keys.into_iter().filter(|key| self.inner.provider.contains(key)).collect();
         self.inner.queue.hint(keys)
+    }
+
+    /// The keys whose values are in the cache or on their way, or whose error is kept, in no order.
+    pub fn keys(&self) -> Vec<K> {
+        self.inner.store.keys()
+    }
+
+    /// The predicted keys that wait for a worker, each with its likelihood, the likeliest first.
+    pub fn prefetches_waiting(&self) -> Vec<(K, f64)> {
+        self.inner.queue.planned()
     }
 
     /// What the cache has counted, and how it is.

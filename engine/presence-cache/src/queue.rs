@@ -213,6 +213,11 @@ impl<K: PartialEq + Clone, D> Queue<K, D> {
         state.hints.len() + state.planned.len()
     }
 
+    /// The predicted keys that wait.
+    pub(crate) fn planned(&self) -> Vec<(K, f64)> {
+        lock(&self.state).planned.iter().cloned().collect()
+    }
+
     /// Ends all work. How many prefetches were waiting, and whether this was the first close.
     pub(crate) fn close(&self) -> (usize, bool) {
         let mut state = lock(&self.state);

@@ -81,7 +81,7 @@ impl DynamicData {
                 continue;
             }
             add(target, 0, self.jump_boost);
-            for offset in -range..=range {
+            for offset in (-range..=range).filter(|&offset| offset != 0) {
                 add(target, offset, self.proximity_boost / (offset.unsigned_abs() as f64 + 1.0));
             }
         }
@@ -128,9 +128,9 @@ mod tests {
         let predictor = DynamicData::new([15, -5, -200]);
         let scores = predictor.score(100, &[100]);
         near(scores.get(&101), 2.0);
-        near(scores.get(&115), 2.0 / 15_f64.powf(0.8) + 5.0 + 2.0);
+        near(scores.get(&115), 2.0 / 15_f64.powf(0.8) + 5.0);
         near(scores.get(&117), 2.0 / 17_f64.powf(0.8) + 2.0 / 3.0);
-        near(scores.get(&95), 0.3 / 5_f64.powf(1.2) + 5.0 + 2.0);
+        near(scores.get(&95), 0.3 / 5_f64.powf(1.2) + 5.0);
         near(scores.get(&85), 0.3 / 15_f64.powf(1.2));
         near(scores.get(&100), 2.0 / 6.0);
         assert_eq!(scores.get(&84), None, "half the span back");

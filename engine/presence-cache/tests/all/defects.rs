@@ -44,9 +44,17 @@ fn stale_prefetches_are_loaded_after_a_jump() {
     let cache = PrefetchCache::builder(source.clone()).workers(1).predictor(After).build();
     cache.get(&0).unwrap();
     source.0.gate.wait_for(1);
+    let waiting: Vec<i64> = cache.prefetches_waiting().into_iter().map(|(key, _)| key).collect();
+    assert_eq!(waiting, [2, 3, 4]);
+    assert_eq!(cache.get_if_here(&2), None);
     cache.get(&1000).unwrap();
     source.0.gate.open();
     cache.wait_idle();
+    let (hits, mut keys) = (cache.stats().hits, cache.keys());
+    assert_eq!(cache.get_if_here(&1001), Some(10_010));
+    assert_eq!(cache.stats().hits, hits + 1);
+    keys.sort_unstable();
+    assert_eq!(keys, [0, 1, 1000, 1001, 1002, 1003, 1004]);
     assert_eq!([2, 3, 4].map(|key| source.0.loads_of(key)), [0, 0, 0]);
     assert_eq!([1002, 1003].map(|key| source.0.loads_of(key)), [1, 1]);
     assert_eq!(cache.stats().prefetches_cancelled, 3);
