@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod prefetch;
 mod tracker;
 
 use pyo3::prelude::*;
@@ -16,5 +17,6 @@ use pyo3::prelude::*;
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<tracker::PresenceTracker>()?;
+    prefetch::register(module)?;
     Ok(())
 }
