@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod events;
 mod prefetch;
 mod tracker;
 
@@ -17,6 +18,7 @@ use pyo3::prelude::*;
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<tracker::PresenceTracker>()?;
+    events::register(module)?;
     prefetch::register(module)?;
     Ok(())
 }

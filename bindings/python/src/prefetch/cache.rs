@@ -3,6 +3,7 @@
 //! # Invariants
 //! - A hit copies nothing and lets go of nothing; every other call lets go of the interpreter.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -72,7 +73,10 @@ impl PrefetchCache {
         self.shared.hurry();
         match self.engine.get(&key) {
             // A prefetch failed before: that is no answer to one who asks now.
-            Err(LoadError::Provider(failure)) if failure.ahead => self.engine.get(&key),
+            Err(LoadError::Provider(failure)) if failure.ahead => {
+                self.shared.again.fetch_add(1, Ordering::Relaxed);
+                self.engine.get(&key)
+            }
             answer => answer,
         }
     }
@@ -171,7 +175,8 @@ impl PrefetchCache {
         let stats = py.detach(|| self.engine.stats());
         let told = PyDict::new(py);
         told.set_item("hits", stats.hits)?;
-        told.set_item("misses", stats.misses)?;
+        let again = self.shared.again.load(Ordering::Relaxed);
+        told.set_item("misses", stats.misses.saturating_sub(again))?;
         told.set_item("evictions", stats.evictions)?;
         told.set_item("prefetch_errors", stats.prefetch_errors)?;
         told.set_item("cache_keys", stats.entries)?;

@@ -5,7 +5,7 @@
 
 use std::cell::Cell;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -119,6 +119,8 @@ pub(super) struct Shared {
     /// Readers that had to wait, and whether all is over.
     waiters: Mutex<(u64, bool)>,
     wake: Condvar,
+    /// Questions asked again because a prefetch had failed before.
+    pub(super) again: AtomicU64,
     /// Told of events, by a name and keywords.
     pub(super) listener: Option<Py<PyAny>>,
 }
@@ -136,6 +138,7 @@ impl Shared {
             failure: Mutex::new(None),
             waiters: Mutex::new((0, false)),
             wake: Condvar::new(),
+            again: AtomicU64::new(0),
             listener,
         }
     }

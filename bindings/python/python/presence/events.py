@@ -1,0 +1,127 @@
+"""Recordings of event cameras: read, filter, represent, convert.
+
+Times are microseconds of the camera's clock, polarities 1 (the light rose) and 0 (it fell).
+
+>>> import numpy as np
+>>> from presence import events
+>>> some = events.Events(np.array([0, 10, 20]), np.array([1, 1, 5], np.uint16),
+...                      np.array([2, 2, 6], np.uint16), np.array([1, 0, 1], np.int8))
+>>> events.window(some, 0, 20)
+<presence.events.Events: 2 events>
+>>> events.filter(some, refractory_us=15).t
+array([ 0, 20])
+>>> events.represent(some, "voxel_grid", height=8, width=8, bins=4).shape
+(4, 8, 8)
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import _native
+from ._native import Events
+from .errors import InvalidError
+
+#: Formats that are written, by the ends of names that say them.
+WRITTEN = {".aedat4": "aedat4", ".dat": "dat", ".raw": "evt3", ".txt": "text", ".csv": "text"}
+
+#: The grids of ``represent``.
+GRIDS = ("stacked_histogram", "event_frame", "voxel_grid", "mixed_density", "time_surface")
+
+
+def detect(path: str | os.PathLike[str]) -> str:
+    """The format of a file by its content: ``evt2``, ``evt2.1``, ``evt3``, ``dat``, ``aedat1`` to
+    ``aedat4``, ``es``, ``bin40`` or ``text``."""
+    return _native.events_format(path)
+
+
+def read(
+    path: str | os.PathLike[str],
+    *,
+    format: str | None = None,
+    time_unit: str = "auto",
+    columns: str | None = None,
+) -> Events:
+    """All events of a file, in its order; what is damaged is left out.
+
+    Of text, ``time_unit`` (``s``, ``ms``, ``us``, ``ns``) and ``columns`` (such as ``x,y,p,t``)
+    say what it does not say itself.
+    """
+    return Events.read(path, format=format, time_unit=time_unit, columns=columns)
+
+
+def window(events: Events, start: int, end: int) -> Events:
+    """The events from ``start`` to before ``end``, microseconds."""
+    if start >= end:
+        return events.select(first=1, last=0)
+    return events.select(first=start, last=end - 1)
+
+
+def filter(
+    events: Events,
+    *,
+    start: int | None = None,
+    end: int | None = None,
+    rois: Sequence[tuple[int, int, int, int]] | None = None,
+    polarity: int | None = None,
+    hot_pixels: bool | float = False,
+    refractory_us: int | None = None,
+    neighbours_us: int | None = None,
+) -> Events:
+    """Those that all rules keep, which are applied in the order of the arguments.
+
+    From ``start`` to before ``end`` (microseconds); in any of the rectangles ``(x_min, x_max,
+    y_min, y_max)``, borders included; of a polarity; not of hot pixels (``True``: far more active
+    than their neighbours; a number: above this percentile of active pixels); more than
+    ``refractory_us`` after the one before of their pixel; with one of the 8 pixels around active
+    within ``neighbours_us`` before. The last two put events into the order of time.
+    """
+    last = None if end is None else end - 1
+    events = events.select(first=start, last=last, rois=rois, polarity=polarity)
+    if hot_pixels is not False:
+        events = events.without_hot_pixels(None if hot_pixels is True else hot_pixels)
+    if refractory_us is not None:
+        events = events.sorted().refractory(refractory_us)
+    if neighbours_us is not None:
+        events = events.sorted().with_neighbours(neighbours_us)
+    return events
+
+
+def represent(events: Events, kind: str, *, height: int, width: int, **options: Any) -> np.ndarray:
+    """Events as a grid of numbers, x last.
+
+    ``stacked_histogram`` (``bins``, ``window_us``) and ``event_frame`` (``bins``) count by bin of
+    time and polarity; ``voxel_grid`` (``bins``) spreads polarities over the two nearest bins;
+    ``mixed_density`` (``levels``) is sums and counts; ``time_surface`` (``at``, ``tau_us``) is how
+    long ago each pixel fired.
+    """
+    if kind not in GRIDS:
+        raise InvalidError(f"{kind!r} is none of {', '.join(GRIDS)}")
+    return getattr(_native.grids, kind)(events, height=height, width=width, **options)
+
+
+def convert(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    *,
+    format: str | None = None,
+    time_unit: str = "auto",
+    columns: str | None = None,
+) -> int:
+    """Writes the events of a file in another format, which the name says where ``format`` does
+    not (``.aedat4``, ``.dat``, ``.raw``, ``.txt``). How many they are."""
+    if format is None:
+        format = WRITTEN.get(Path(target).suffix.lower())
+    if format is None:
+        raise InvalidError(f"{os.fspath(target)!r} does not say its format")
+    events = read(source, time_unit=time_unit, columns=columns)
+    events.write(target, format)
+    return len(events)
+
+
+__all__ = ["Events", "convert", "detect", "filter", "read", "represent", "window"]
