@@ -78,7 +78,9 @@ def to_lazy(events: EventsLike) -> pl.LazyFrame:
 def stored(frame: pl.DataFrame) -> pl.DataFrame:
     """A stream of events as the engine stores it (times, ``x``, ``y`` and ``p``) in ``SCHEMA``."""
     names = set(frame.columns)
-    time = next((name for name in ("t", "time", "timestamp") if name in names), frame.columns[0])
+    time = next(
+        (name for name in ("ts", "t", "time", "timestamp") if name in names), frame.columns[0]
+    )
     polarity = "polarity" if "polarity" in names else "p"
     t = frame[time]
     if t.dtype == pl.Datetime or t.dtype == pl.Duration:
