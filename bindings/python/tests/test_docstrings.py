@@ -6,7 +6,7 @@ import importlib
 import pytest
 
 
-@pytest.mark.parametrize("name", ["events", "evlib", "prefetch"])
+@pytest.mark.parametrize("name", ["dataset", "events", "evlib", "prefetch"])
 def test_examples(name):
     if name == "evlib":
         pytest.importorskip("polars")

@@ -14,6 +14,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
         ("presence_per_hour", f"20:00 {'█' * 36:40}  90%"),
         ("scrubbing_mot", "there already: "),
         ("events_to_voxels", "bin 3: "),
+        ("training_windows", "3 episodes: states (12, 20, 3), actions (12, 20)"),
     ],
 )
 def test_it_draws(name, drawn, capsys, monkeypatch):
