@@ -341,7 +341,9 @@ fn retention_gives_up_a_tick_in_all_planes_or_in_none() {
     let device = MemoryDevice::new();
     let db = Database::create_on(Arc::new(device.clone()), small()).unwrap();
     let track = db.create_track("cam", micros()).unwrap();
-    let seal = || drop(db.compact(|_, _| true).unwrap());
+    let seal = || {
+        db.compact(|_, _| true).unwrap();
+    };
     // What was observed in the first segment, a class in the second; and the other way round.
     track.observe_range(0..1000).unwrap();
     track.set_range(0, 3 * REGION..3 * REGION + 5).unwrap();
