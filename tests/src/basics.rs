@@ -21,6 +21,41 @@ fn device() -> (MemoryDevice, Arc<dyn Device>) {
 }
 
 #[test]
+fn records_are_counted_from_the_first_that_is_kept() {
+    let (_, device) = device();
+    let db = Database::create_on(device, small()).unwrap();
+    let stream = db.create_stream("a", schema_of::<i64>().unwrap()).unwrap();
+    let mut writer = stream.writer::<i64>().unwrap();
+    (0..5_000_i64).for_each(|i| writer.append(i * 10, i).unwrap());
+    db.flush(Level::Os).unwrap();
+    let values = |range: std::ops::Range<u64>| {
+        let window = stream.window_of(range).unwrap();
+        let all = window.to_vec::<i64>().unwrap();
+        assert_eq!(all.len(), window.len());
+        all.into_iter().map(|(_, value)| value).collect::<Vec<_>>()
+    };
+    assert_eq!(stream.first_sequence(), 0);
+    for range in [0..5_000, 17..1_234, 63..64, 4_999..9_999, 5_000..6_000, 7..7] {
+        let want: Vec<i64> = (0..5_000).filter(|&i| range.contains(&(i as u64))).collect();
+        assert_eq!(values(range.clone()), want, "{range:?}");
+    }
+    db.retain(Retention::before_us(30_000)).unwrap();
+    let first = stream.first_sequence();
+    assert!((1..3_000).contains(&first), "{first}");
+    assert_eq!(values(0..first + 2), [first as i64, first as i64 + 1]);
+    assert_eq!(values(0..first), [0; 0]);
+    let window = stream.window_of(first..first + 100).unwrap();
+    let slices = window.slices().collect::<Result<Vec<_>, _>>().unwrap();
+    assert!(slices.len() > 1);
+    let of = |slice: &presence::Slice, at: usize| slice.record_ref(at).map(|record| record.ts());
+    assert_eq!(of(&slices[0], 1), Some(first as i64 * 10 + 10));
+    assert_eq!(of(&slices[0], slices[0].len()), None);
+    let gathered = stream.at_many(&[-1, 40_000]).unwrap();
+    assert_eq!(gathered.column_bytes(0), [0_i64.to_le_bytes(), 4_000_i64.to_le_bytes()].concat());
+    assert!(gathered.column_bytes(1).is_empty());
+}
+
+#[test]
 fn records_are_read_at_once_and_after_every_reopening() {
     for compression in [Compression::None, Compression::Lz4, Compression::Packed] {
         let (_, device) = device();

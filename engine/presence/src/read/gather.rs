@@ -137,6 +137,12 @@ impl Gathered {
         self.stream.schema.columns()
     }
 
+    /// The bytes of column `column` at every moment, little-endian; zeros where no record was in
+    /// force, empty where there is no such column.
+    pub fn column_bytes(&self, column: usize) -> &[u8] {
+        self.columns.get(column).map_or(&[], Vec::as_slice)
+    }
+
     /// The elements of column `column` at every moment; zeros where no record was in force.
     ///
     /// # Errors

@@ -39,7 +39,7 @@ pub struct RecordRef {
 }
 
 impl RecordRef {
-    fn new(page: Page, index: usize) -> Option<Self> {
+    pub(crate) fn new(page: Page, index: usize) -> Option<Self> {
         let ts = *page.times().get(index)?;
         Some(Self { page, index, ts })
     }
@@ -233,6 +233,21 @@ impl Stream {
             None => Ok(None),
             Some(position) => Ok(RecordRef::new(reader.page(position.piece)?, position.index)),
         })
+    }
+
+    /// The sequence of the first record that can be read, or of the next one appended where there
+    /// is none: how many retention gave up.
+    pub fn first_sequence(&self) -> u64 {
+        self.with_reader(|reader| reader.view.first_sequence())
+    }
+
+    /// The records with the sequences `range`: those of them that there are. Makes no copy.
+    ///
+    /// # Errors
+    /// [`Error::Gap`] where damage took any of them.
+    pub fn window_of(&self, range: std::ops::Range<u64>) -> Result<Window> {
+        self.with_reader(|reader| reader.refuse_lost(&range))?;
+        Ok(Window::of_sequences(&self.handle.core, &self.state, range))
     }
 
     /// The records in force at each of `times`, in their order, which may be any.

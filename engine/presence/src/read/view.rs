@@ -418,13 +418,27 @@ impl Reader<'_> {
         };
         match self.view.gaps.iter().find(|gap| !apart(gap)) {
             None => Ok(()),
-            Some(gap) => Err(Error::Gap(Box::new(Affected {
-                stream: self.name.to_owned(),
-                after_ts: gap.after_ts,
-                before_ts: gap.before_ts,
-                records: gap.to_sequence.saturating_sub(gap.from_sequence),
-            }))),
+            Some(gap) => Err(self.gap_error(gap)),
         }
+    }
+
+    /// Refuses to answer where records of these sequences are lost.
+    pub(crate) fn refuse_lost(&self, range: &std::ops::Range<u64>) -> Result<()> {
+        let inside = |gap: &&Gap| gap.after_ts.is_some() && gap.before_ts.is_some();
+        let lost = |gap: &&Gap| gap.from_sequence < range.end && range.start < gap.to_sequence;
+        match self.view.gaps.iter().filter(inside).find(lost) {
+            None => Ok(()),
+            Some(gap) => Err(self.gap_error(gap)),
+        }
+    }
+
+    fn gap_error(&self, gap: &Gap) -> Error {
+        Error::Gap(Box::new(Affected {
+            stream: self.name.to_owned(),
+            after_ts: gap.after_ts,
+            before_ts: gap.before_ts,
+            records: gap.to_sequence.saturating_sub(gap.from_sequence),
+        }))
     }
 
     #[cold]

@@ -10,6 +10,7 @@ use std::ops::{Bound, Range, RangeBounds};
 use presence_format::{Column, DType, Scalar};
 
 use super::page::{Page, PageView};
+use super::stream::RecordRef;
 use super::view::{Position, Reader};
 use crate::error::{Error, Result};
 use crate::record::{Record, Source, Value};
@@ -96,6 +97,27 @@ impl Window {
             }
         };
         Ok(Self { core: Arc::clone(core), snapshot, start, end })
+    }
+
+    /// The records whose sequence is in `range`, as far as they can be read.
+    pub(crate) fn of_sequences(
+        core: &Arc<Core>,
+        stream: &Arc<StreamState>,
+        range: Range<u64>,
+    ) -> Self {
+        let snapshot = Snapshot::new(stream);
+        let (start, end) = {
+            let reader = snapshot.reader(&core.pages);
+            let first = range.start.max(reader.view.first_sequence());
+            let start = reader.position_of_sequence(first).unwrap_or_else(|| reader.end());
+            let last = range.end.checked_sub(1).filter(|&last| last >= first);
+            let end = last.map(|last| match reader.position_of_sequence(last) {
+                Some(Position { piece, index }) => Position { piece, index: index + 1 },
+                None => reader.end(),
+            });
+            (start, end.unwrap_or(start))
+        };
+        Self { core: Arc::clone(core), snapshot, start, end }
     }
 
     pub(super) fn reader(&self) -> Reader<'_> {
@@ -287,6 +309,12 @@ impl Slice {
             ))),
             None => Err(Error::invalid(format!("there is no column {column}"))),
         }
+    }
+
+    /// The record at `index`, which keeps the page too; `None` outside the slice.
+    pub fn record_ref(&self, index: usize) -> Option<RecordRef> {
+        let inside = index < self.len();
+        inside.then(|| RecordRef::new(self.page.clone(), self.range.start + index)).flatten()
     }
 
     /// The record at `index` as `T`; `None` outside the slice or where the columns are others.
