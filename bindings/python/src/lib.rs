@@ -6,10 +6,25 @@
 
 #![forbid(unsafe_code)]
 
+mod array;
+mod arrow;
+mod check;
+mod database;
 mod error;
 mod events;
+mod moment;
+mod options;
 mod prefetch;
+mod record;
+mod samples;
+mod schema;
+mod stream;
+mod tool;
+mod track;
 mod tracker;
+mod watch;
+mod window;
+mod writer;
 
 use pyo3::prelude::*;
 
@@ -17,8 +32,21 @@ use pyo3::prelude::*;
 #[pymodule(gil_used = false)]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_class::<database::Database>()?;
+    module.add_class::<record::Record>()?;
+    module.add_class::<samples::Samples>()?;
+    module.add_class::<stream::Stream>()?;
+    module.add_class::<track::PresenceTrack>()?;
+    module.add_class::<track::Ratio>()?;
     module.add_class::<tracker::PresenceTracker>()?;
     events::register(module)?;
     prefetch::register(module)?;
+    module.add_class::<window::Block>()?;
+    module.add_class::<window::Window>()?;
+    module.add_class::<writer::StreamWriter>()?;
+    module.add_function(wrap_pyfunction!(database::open, module)?)?;
+    module.add_function(wrap_pyfunction!(database::create, module)?)?;
+    module.add_function(wrap_pyfunction!(check::fsck_json, module)?)?;
+    module.add_function(wrap_pyfunction!(tool::run_tool, module)?)?;
     Ok(())
 }

@@ -16,6 +16,10 @@ const TOOLS: [&str; 2] = ["maturin>=1.9,<2", "uv"];
 /// What the tests import beside the package.
 const TESTED_WITH: [&str; 6] = ["hypothesis", "mypy", "pandas", "polars", "pyarrow", "pytest"];
 
+/// Compares what the stubs say with what is there.
+const STUBTEST: [&str; 5] =
+    ["-m", "mypy.stubtest", "presence", "--mypy-config-file", "pyproject.toml"];
+
 /// Builds the wheel and runs its tests.
 pub(crate) fn run(root: &Path) -> Result<Outcome> {
     let folder = target(root).join("python");
@@ -45,9 +49,13 @@ pub(crate) fn run(root: &Path) -> Result<Outcome> {
             return Ok(Outcome::Skipped(format!("the tests' packages cannot be installed: {why}")));
         }
     }
-    let mut tests = Command::new(environment.join("bin/python"));
-    tests.args(["-m", "pytest"]).current_dir(&package);
-    execute(tests.env("PYTHONDEVMODE", "1").env("PYTHONDONTWRITEBYTECODE", "1"))?;
+    let python = |arguments: &[&str]| {
+        let mut command = Command::new(environment.join("bin/python"));
+        command.args(arguments).current_dir(&package).env("PYTHONDONTWRITEBYTECODE", "1");
+        command
+    };
+    execute(python(&["-m", "pytest"]).env("PYTHONDEVMODE", "1"))?;
+    execute(&mut python(&STUBTEST))?;
     Ok(Outcome::Done)
 }
 

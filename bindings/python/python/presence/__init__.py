@@ -1,13 +1,78 @@
 """An embedded time-series storage engine for machines that watch the world.
 
->>> import presence
->>> tracker = presence.PresenceTracker()
->>> tracker.update_batch(40_000, [(1, 0.9), (2, 0.1)], 0.5)
->>> tracker.list_presence_timestamps(1, 0, 100_000)
-[33333]
+One directory is one database of streams (typed records with a timestamp each) and presence tracks
+(which class was seen when). One process writes, any number read, at the same time.
+
+>>> import presence, tempfile
+>>> with presence.create(tempfile.mkdtemp()) as db:
+...     joints = db.create_stream("arm/joints", ("f4", 7))
+...     with joints.writer() as writer:
+...         writer.append_batch(range(0, 1_000_000, 10_000), [[tick] * 7 for tick in range(100)])
+>>> ts, state = joints.at("0.5s")
+>>> ts, state[0]
+(500000, np.float32(50.0))
+>>> joints.window("0.1s", "0.2s").values.shape
+(10, 7)
+
+Results are read-only numpy arrays that view the engine's pages where they can, and stay valid
+whatever is closed. Times are integers in the stream's unit, datetimes and timedeltas of Python and
+numpy, or text like ``"5s"``; a datetime without a zone is UTC.
 """
 
-from ._native import PresenceTracker, __version__
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ._native import (
+    Block,
+    Database,
+    PresenceTrack,
+    PresenceTracker,
+    Ratio,
+    Record,
+    Samples,
+    Stream,
+    StreamWriter,
+    Window,
+    __version__,
+    create,
+    open,
+)
 from .errors import PresenceError
 
-__all__ = ["PresenceError", "PresenceTracker", "__version__"]
+if TYPE_CHECKING:
+    from ._fsck import Report, fsck
+    from ._scan import scan
+    from ._torch import WindowDataset
+
+__all__ = [
+    "Block",
+    "Database",
+    "PresenceError",
+    "PresenceTrack",
+    "PresenceTracker",
+    "Ratio",
+    "Record",
+    "Report",
+    "Samples",
+    "Stream",
+    "StreamWriter",
+    "Window",
+    "WindowDataset",
+    "__version__",
+    "create",
+    "fsck",
+    "open",
+    "scan",
+]
+
+# What needs more than numpy, or is seldom asked for: imported when it is.
+_LATER = {"Report": "_fsck", "WindowDataset": "_torch", "fsck": "_fsck", "scan": "_scan"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        import importlib
+
+        return getattr(importlib.import_module(f".{_LATER[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -78,4 +78,21 @@ class IncompatibleError(StorageError):
     """A newer version of the format, or a feature that this build does not know."""
 
 
-__all__ = [name for name, value in list(globals().items()) if isinstance(value, type)]
+__all__ = [
+    "CorruptError",
+    "DatabaseExistsError",
+    "DeniedError",
+    "ExistsError",
+    "IncompatibleError",
+    "InvalidError",
+    "LockedError",
+    "MissingError",
+    "NotADatabaseError",
+    "NotFoundError",
+    "PoisonedError",
+    "PresenceError",
+    "SchemaError",
+    "StateError",
+    "StorageError",
+    "TimeOrderError",
+]
