@@ -62,7 +62,8 @@ pub(super) fn fixed(input: &mut Input, at: u64) -> Result<Elements> {
         if byte >> (7 - number % 8) & 1 == 0 {
             continue;
         }
-        let start = block.saturating_add(covered + 4).saturating_add(number * page_bytes);
+        let start =
+            block.saturating_add(covered + 4).saturating_add(number.saturating_mul(page_bytes));
         let held = page.min(count - number * page) * element as u64;
         let structure = input.structure(start, held + 4)?;
         input.check(start, &structure, held as usize)?;
@@ -199,8 +200,9 @@ fn secondary_block(
             break;
         }
         if let Some(Some(block)) = fields.address() {
-            let start = (index * bitmap) as usize;
-            let begun = bitmaps.get(start..start + bitmap as usize).filter(|_| is_paged);
+            // One bit a page, those of all blocks behind each other.
+            let first_page = index.saturating_mul(block_elements / array.page.max(1));
+            let begun = is_paged.then_some((bitmaps.as_slice(), first_page));
             data_block(input, array, block, (number, block_elements), begun, elements)?;
         }
         number = number.saturating_add(block_elements);
@@ -213,13 +215,13 @@ fn data_block(
     array: &Array,
     at: u64,
     (first, count): (u64, u64),
-    begun: Option<&[u8]>,
+    begun: Option<(&[u8], u64)>,
     elements: &mut Elements,
 ) -> Result<()> {
     let address = input.address_bytes as u64;
     let prefix = 6 + address + u64::from(array.bits.div_ceil(8));
     let size = array.element as usize;
-    let Some(begun) = begun else {
+    let Some((begun, first_page)) = begun else {
         let covered = count.saturating_mul(array.element).saturating_add(prefix);
         let structure = input.structure(at, covered.saturating_add(4))?;
         if !structure.starts_with(b"EADB\0") {
@@ -232,15 +234,16 @@ fn data_block(
     };
     let held = array.page.saturating_mul(array.element);
     for page in 0..count / array.page {
-        let byte = begun.get((page / 8) as usize).copied().unwrap_or(0);
-        if byte >> (7 - page % 8) & 1 == 0 {
+        let bit = first_page.saturating_add(page);
+        let byte = begun.get((bit / 8) as usize).copied().unwrap_or(0);
+        if byte >> (7 - bit % 8) & 1 == 0 {
             continue;
         }
         let start = at.saturating_add(prefix + 4).saturating_add(page.saturating_mul(held + 4));
         let structure = input.structure(start, held.saturating_add(4))?;
         input.check(start, &structure, held as usize)?;
         let bytes = structure.get(..held as usize).unwrap_or_default();
-        split(elements, bytes, first + page * array.page, size, address as usize);
+        split(elements, bytes, first.saturating_add(page * array.page), size, address as usize);
     }
     Ok(())
 }

@@ -196,8 +196,8 @@ fn chunked(input: &mut Input, table: &Table, version: u8, data: &[u8]) -> Result
     };
     if flags & EDGES_ARE_PLAIN != 0 {
         let is_edge = |chunk: &Chunk| {
-            (chunk.row + 1).saturating_mul(rows) > table.rows
-                || (chunk.column + 1).saturating_mul(columns) > table.columns
+            chunk.row.saturating_add(1).saturating_mul(rows) > table.rows
+                || chunk.column.saturating_add(1).saturating_mul(columns) > table.columns
         };
         chunks.iter_mut().filter(|chunk| is_edge(chunk)).for_each(|chunk| chunk.mask = u32::MAX);
     }

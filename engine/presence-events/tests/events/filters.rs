@@ -11,7 +11,7 @@ use presence_events::filter::{
 use presence_events::{Event, EventBatch, Options, SensorSize};
 use proptest::prelude::*;
 
-use crate::support::{recording, scaled, whole};
+use crate::support::{figure, recording, scaled, whole};
 
 const SIZE: SensorSize = SensorSize { width: 12, height: 9 };
 
@@ -46,15 +46,17 @@ fn only(events: &[Event], keep: impl FnMut(&Event) -> bool) -> Vec<Event> {
     events.iter().copied().filter(|event| keep(event)).collect()
 }
 
-fn inside(event: &Event) -> bool {
-    SIZE.contains(event.x, event.y)
-}
-
-fn naive_refractory(events: &[Event], period: i64, reset: RefractoryReset) -> Vec<Event> {
+fn naive_refractory(
+    size: SensorSize,
+    events: &[Event],
+    period: i64,
+    reset: RefractoryReset,
+) -> Vec<Event> {
     let mut last: HashMap<(u16, u16), i64> = HashMap::new();
     only(events, |event| {
         let pixel = (event.x, event.y);
-        let keep = inside(event) && last.get(&pixel).is_none_or(|before| event.t - before > period);
+        let inside = size.contains(event.x, event.y);
+        let keep = inside && last.get(&pixel).is_none_or(|before| event.t - before > period);
         if keep || reset == RefractoryReset::ByAny {
             last.insert(pixel, event.t);
         }
@@ -62,10 +64,10 @@ fn naive_refractory(events: &[Event], period: i64, reset: RefractoryReset) -> Ve
     })
 }
 
-fn naive_background(events: &[Event], window: i64) -> Vec<Event> {
+fn naive_background(size: SensorSize, events: &[Event], window: i64) -> Vec<Event> {
     let mut last: HashMap<(i32, i32), i64> = HashMap::new();
     only(events, |event| {
-        if !inside(event) {
+        if !size.contains(event.x, event.y) {
             return false;
         }
         let (x, y) = (i32::from(event.x), i32::from(event.y));
@@ -77,6 +79,19 @@ fn naive_background(events: &[Event], window: i64) -> Vec<Event> {
         last.insert((x, y), event.t);
         keep
     })
+}
+
+/// Without the pixels that have more events than the one at this rank among those that have any.
+fn naive_percentile(events: &[Event], part: f64) -> Vec<Event> {
+    let mut counts: HashMap<_, u32> = HashMap::new();
+    for event in events {
+        *counts.entry((event.x, event.y)).or_default() += 1;
+    }
+    let mut active: Vec<_> = counts.values().copied().collect();
+    active.sort_unstable();
+    let rank = (active.len().saturating_sub(1) as f64 * part + 0.5) as usize;
+    let limit = active.get(rank).copied().unwrap_or(0);
+    only(events, |event| counts[&(event.x, event.y)] <= limit)
 }
 
 fn naive_activity(events: &[Event], window: i64, min: usize, max: usize) -> Vec<Event> {
@@ -119,10 +134,10 @@ proptest! {
         prop_assert_eq!(kept(Decimate::new(every), &events, size), third);
         for reset in [RefractoryReset::ByAny, RefractoryReset::ByKept] {
             let got = kept(Refractory::new(SIZE, small * 9, reset), &events, size);
-            prop_assert_eq!(got, naive_refractory(&events, small * 9, reset));
+            prop_assert_eq!(got, naive_refractory(SIZE, &events, small * 9, reset));
         }
         let background = BackgroundActivity::new(SIZE, small);
-        prop_assert_eq!(kept(background, &events, size), naive_background(&events, small));
+        prop_assert_eq!(kept(background, &events, size), naive_background(SIZE, &events, small));
         let (min, max) = (small as usize / 3, small as usize);
         let activity = ActivityFilter::new(40, min as u64, Some(max as u64));
         prop_assert_eq!(kept(activity, &events, size), naive_activity(&events, 40, min, max));
@@ -146,7 +161,7 @@ proptest! {
         prop_assert_eq!(kept(Downsample { columns: 3, rows: 2 }, &events, size), want);
         let want = mapped(&|e| (e.x, e.y) = (e.y, e.x));
         prop_assert_eq!(kept(Transpose, &events, size), want);
-        let mut want = only(&events, inside);
+        let mut want = only(&events, |event| SIZE.contains(event.x, event.y));
         want.iter_mut().for_each(|e| (e.x, e.y) = (11 - e.x, 8 - e.y));
         let flip = Flip { size: SIZE, horizontally: true, vertically: true };
         prop_assert_eq!(kept(flip, &events, size), want);
@@ -156,7 +171,7 @@ proptest! {
         let map = Remap::of_positions(SIZE, SIZE, &positions);
         let target = |e: &Event| {
             let x = (f32::from(e.x) * 0.9 - 0.6 + 0.5).floor();
-            (x >= 0.0 && inside(e)).then_some(x as u16)
+            (x >= 0.0 && SIZE.contains(e.x, e.y)).then_some(x as u16)
         };
         let mut want = only(&events, |e| target(e).is_some());
         want.iter_mut().for_each(|e| e.x = target(e).unwrap());
@@ -176,16 +191,8 @@ proptest! {
             chain.count(&part.iter().copied().collect());
         }
         let selected = only(&events, |e| e.t >= 100 && roi.contains(e.x, e.y));
-        let mut counts: HashMap<_, u32> = HashMap::new();
-        for event in &selected {
-            *counts.entry((event.x, event.y)).or_default() += 1;
-        }
-        let mut active: Vec<_> = counts.values().copied().collect();
-        active.sort_unstable();
-        let rank = (active.len().saturating_sub(1) as f64 * 0.9 + 0.5) as usize;
-        let limit = active.get(rank).copied().unwrap_or(0);
-        let cold = only(&selected, |e| counts[&(e.x, e.y)] <= limit);
-        let want = naive_refractory(&cold, 50, RefractoryReset::ByAny);
+        let cold = naive_percentile(&selected, 0.9);
+        let want = naive_refractory(SIZE, &cold, 50, RefractoryReset::ByAny);
         prop_assert_eq!(kept(chain, &events, size), want);
     }
 
@@ -197,6 +204,62 @@ proptest! {
         ]);
         let want = only(&naive_activity(&events, 40, 3, 30), |e| e.polarity == 1);
         prop_assert_eq!(kept(chain, &events, size), want);
+    }
+}
+
+/// Recordings, their sensors, and a rectangle in the midst of what they see.
+const REAL: [(&str, (u16, u16)); 4] = [
+    ("derived/test_data_evt3_trigger_0.evt3.raw", (1280, 720)),
+    ("neuromorphs+tonic/sample.aedat4", (320, 240)),
+    ("neuromorphs+tonic/sample_ncars.dat", (120, 100)),
+    ("neuromorphs+tonic/sample_nmnist.bin", (34, 34)),
+];
+
+#[test]
+fn filters_of_real_streams_equal_naive_ones() {
+    let mut compared = 0;
+    for (name, (width, height)) in REAL {
+        let Some(bytes) = recording(name) else { return };
+        let events = whole(&bytes, &Options::default()).events();
+        let size = SensorSize { width, height };
+        for reset in [RefractoryReset::ByAny, RefractoryReset::ByKept] {
+            let got = kept(Refractory::new(size, 1_000, reset), &events, 5_000);
+            assert_eq!(got, naive_refractory(size, &events, 1_000, reset), "{name}");
+        }
+        let got = kept(BackgroundActivity::new(size, 2_000), &events, 5_000);
+        let want = naive_background(size, &events, 2_000);
+        assert!(!want.is_empty() && want.len() < events.len(), "{name} has both kinds of events");
+        assert_eq!(got, want, "{name}");
+        compared += 3 * events.len() as u64;
+    }
+    figure("events of real streams through filters and naive ones", compared);
+}
+
+#[test]
+fn the_chain_over_real_streams_is_its_filters_in_order() {
+    for (name, (width, height)) in REAL {
+        let Some(bytes) = recording(name) else { return };
+        let events = whole(&bytes, &Options::default()).events();
+        let middle = events[events.len() / 3].t;
+        let roi = Roi { x_min: width / 5, x_max: width / 5 * 4, y_min: 3, y_max: height - 3 };
+        let mut options = PreprocessOptions::new(SensorSize { width, height });
+        options.first = Some(middle);
+        options.roi = Some(roi);
+        options.polarity = Some(1);
+        options.hot_pixels = Some(HotPixelRule::Percentile(99.0));
+        options.refractory = Some((1_000, RefractoryReset::ByAny));
+        let mut chain = Preprocess::new(options);
+        for part in events.chunks(7_000) {
+            chain.count(&part.iter().copied().collect());
+        }
+        let selected = only(&events, |event| {
+            event.t >= middle && roi.contains(event.x, event.y) && event.polarity == 1
+        });
+        let cold = naive_percentile(&selected, 0.99);
+        assert!(cold.len() < selected.len() && !cold.is_empty(), "{name} has hot pixels");
+        let size = SensorSize { width, height };
+        let want = naive_refractory(size, &cold, 1_000, RefractoryReset::ByAny);
+        assert_eq!(kept(chain, &events, 7_000), want, "{name}");
     }
 }
 
@@ -250,6 +313,8 @@ fn hot_pixels_over_real_recordings_are_found() {
         let hits = judged.iter().filter(|((found, hot), _)| **found && **hot).count();
         let wrong = judged.iter().filter(|((found, hot), was)| **found && !**hot && !**was).count();
         let all = hot.iter().filter(|hot| **hot).count();
+        figure("hot pixels found", hits as u64);
+        figure("pixels taken for hot that are not", wrong as u64);
         eprintln!("{name}: {hits} of {all}, wrong {wrong}, before {before} of {}", size.pixels());
         assert!(hits * 100 > all * 95, "{name}: {hits} of {all} found");
         assert!(wrong * 1_000 < size.pixels(), "{name}: {wrong} wrong");

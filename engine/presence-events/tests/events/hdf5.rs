@@ -128,6 +128,9 @@ fn rows_that_are_not_there_are_left_out_or_refused() {
     let (out, _, error) = read(file("unwritten_chunks"), &strict());
     assert_eq!(out.events.iter().collect::<Vec<_>>(), made(100), "what came before is kept");
     assert_eq!(error.unwrap().kind, EventErrorKind::Corrupt);
+    let (out, report, error) = read(file("unwritten_pages"), &Options::default());
+    assert_eq!(out.events.iter().collect::<Vec<_>>(), made(150_000)[140_000..140_100]);
+    assert_eq!((report.dropped, report.faults_total, error), (149_900, 2, None));
     let (out, report, error) = read(file("uneven_columns"), &Options::default());
     assert_eq!((out.events.len(), report.dropped, error), (290, 10, None));
     assert_eq!(read(file("uneven_columns"), &strict()).2.unwrap().kind, EventErrorKind::Corrupt);

@@ -176,6 +176,9 @@ def main():
         events = made.create_dataset("events", (EVENTS,), PACKED, chunks=(50,))
         events[:100] = structs(PACKED)[:100]
         events[200:] = structs(PACKED)[200:]
+    with file("unwritten_pages", libver="latest") as made:
+        events = made.create_dataset("events", (150_000,), PACKED, chunks=(1,), maxshape=(None,))
+        events[140_000:140_100] = structs(PACKED, 150_000)[140_000:140_100]
     with file("uneven_columns") as made:
         events = group(made, "events", PLAIN, chunks=(50,), maxshape=(None,))
         events["p"].resize((EVENTS - 10,))
