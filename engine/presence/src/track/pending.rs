@@ -10,7 +10,7 @@
 //!   the stripe's lock, and its bit in `filled` is set before that is given up.
 //! - What is set at one time under one lock is drained at once: a batch shows whole.
 
-use crate::shim::atomic::{AtomicU64, AtomicUsize, Ordering};
+use crate::shim::atomic::{AtomicU64, Ordering};
 use crate::shim::{Mutex, lock, planted};
 
 /// Which plane of a track: a class, or what was observed.
@@ -127,7 +127,9 @@ impl Updates {
 
 #[cfg(not(loom))]
 fn own_stripe() -> usize {
+    use crate::shim::atomic::AtomicUsize;
     use std::cell::Cell;
+
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     std::thread_local! {
         static OWN: Cell<usize> = const { Cell::new(usize::MAX) };
