@@ -31,14 +31,12 @@ const HEAD: usize = 1 << 16;
 const PIXELS_MAX: usize = 1 << 28;
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    let grids = PyModule::new(module.py(), "grids")?;
-    grids.add_function(wrap_pyfunction!(grids::stacked_histogram, &grids)?)?;
-    grids.add_function(wrap_pyfunction!(grids::event_frame, &grids)?)?;
-    grids.add_function(wrap_pyfunction!(grids::voxel_grid, &grids)?)?;
-    grids.add_function(wrap_pyfunction!(grids::mixed_density, &grids)?)?;
-    grids.add_function(wrap_pyfunction!(grids::time_surface, &grids)?)?;
-    grids.add_function(wrap_pyfunction!(grids::last_times, &grids)?)?;
-    module.add_submodule(&grids)?;
+    module.add_function(wrap_pyfunction!(grids::stacked_histogram, module)?)?;
+    module.add_function(wrap_pyfunction!(grids::event_frame, module)?)?;
+    module.add_function(wrap_pyfunction!(grids::voxel_grid, module)?)?;
+    module.add_function(wrap_pyfunction!(grids::mixed_density, module)?)?;
+    module.add_function(wrap_pyfunction!(grids::time_surface, module)?)?;
+    module.add_function(wrap_pyfunction!(grids::last_times, module)?)?;
     module.add_function(wrap_pyfunction!(events_format, module)?)?;
     module.add_class::<Events>()
 }

@@ -91,19 +91,17 @@ def stored(frame: pl.DataFrame) -> pl.DataFrame:
             "x": frame["x"].cast(pl.Int16),
             "y": frame["y"].cast(pl.Int16),
             "t": t.cast(pl.Int64).cast(SCHEMA["t"]),
-            "polarity": p * 2 - 1 if p.len() > 0 and p.min() >= 0 else p,
+            "polarity": p if (p < 0).any() else p * 2 - 1,
         }
     )
 
 
 def _pixels(column: pl.Series) -> np.ndarray:
     values = column.to_numpy()
+    if len(values) > 0 and not 0 <= values.min() <= values.max() <= 0xFFFF:
+        raise InvalidError(f"pixels of {column.name} from {values.min()} to {values.max()}")
     if values.dtype == np.int16:
-        if column.len() > 0 and column.min() < 0:
-            raise InvalidError(f"a pixel of {column.name} = {column.min()}")
         return np.ascontiguousarray(values).view(np.uint16)
-    if column.len() > 0 and not 0 <= column.min() <= column.max() <= 0xFFFF:
-        raise InvalidError(f"pixels of {column.name} from {column.min()} to {column.max()}")
     return np.ascontiguousarray(values, dtype=np.uint16)
 
 
@@ -115,6 +113,7 @@ def to_events(events: EventsLike) -> tuple[Events, int]:
         return read(events).sorted(), -1
     frame = to_lazy(events).select("t", "x", "y", "polarity").collect()
     polarity = frame["polarity"].cast(pl.Int8)
+    off = 0 if (polarity == 0).any() and not (polarity < 0).any() else -1
     t = frame["t"]
     if t.dtype == pl.Duration:
         t = t.dt.cast_time_unit("us")
@@ -124,5 +123,4 @@ def to_events(events: EventsLike) -> tuple[Events, int]:
         _pixels(frame["y"]),
         np.ascontiguousarray(polarity.to_numpy()),
     )
-    off = 0 if polarity.len() > 0 and polarity.min() == 0 else -1
     return made, off

@@ -102,7 +102,7 @@ def represent(events: Events, kind: str, *, height: int, width: int, **options: 
     """
     if kind not in GRIDS:
         raise InvalidError(f"{kind!r} is none of {', '.join(GRIDS)}")
-    return getattr(_native.grids, kind)(events, height=height, width=width, **options)
+    return getattr(_native, kind)(events, height=height, width=width, **options)
 
 
 def convert(

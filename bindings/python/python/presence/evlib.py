@@ -392,7 +392,7 @@ def create_stacked_histogram(
     first event on, and what is behind the last one is left out."""
     given, off = to_events(events)
     window_us = round(window_duration_ms * 1000)
-    return _cells(_native.grids.stacked_histogram(given, height, width, bins, window_us), off)
+    return _cells(_native.stacked_histogram(given, height, width, bins, window_us), off)
 
 
 def create_event_frame(
@@ -400,7 +400,7 @@ def create_event_frame(
 ) -> pl.DataFrame:
     """Counts by bin of time, polarity (0 or 1), y and x; bins cut all the time into equal parts."""
     given, _ = to_events(events)
-    return _cells(_native.grids.event_frame(given, height, width, n_time_bins), 0)
+    return _cells(_native.event_frame(given, height, width, n_time_bins), 0)
 
 
 def create_voxel_grid(
@@ -408,7 +408,7 @@ def create_voxel_grid(
 ) -> pl.DataFrame:
     """Polarities spread over the two nearest bins of time, summed by x, y and bin."""
     given, _ = to_events(events)
-    grid = _native.grids.voxel_grid(given, height, width, n_time_bins)
+    grid = _native.voxel_grid(given, height, width, n_time_bins)
     time_bin, y, x = np.nonzero(grid)
     return pl.DataFrame(
         {
@@ -429,7 +429,7 @@ def create_time_surface(
     """When each pixel fired last in each slice of ``dt`` microseconds, by slice, polarity (0 or
     1), y and x; ``densify_time_surface`` lets it fade with ``tau``."""
     given, _ = to_events(events)
-    columns = _native.grids.last_times(given.sorted(), height, width, dt)
+    columns = _native.last_times(given.sorted(), height, width, dt)
     names = ("slice", "polarity", "y", "x", "last_t")
     return pl.DataFrame(dict(zip(names, columns, strict=True)))
 
@@ -439,7 +439,7 @@ def create_mixed_density_stack(
 ) -> pl.DataFrame:
     """The sum of polarities and the number of events of each pixel that has any."""
     given, off = to_events(events)
-    sums, counts = _native.grids.mixed_density(given, height, width)
+    sums, counts = _native.mixed_density(given, height, width)
     _, y, x = np.nonzero(counts)
     total, count = sums[0, y, x].astype(np.int64), counts[0, y, x]
     return pl.DataFrame(
@@ -562,25 +562,49 @@ def _submodule(name: str, names: Sequence[str]) -> types.ModuleType:
     return module
 
 
-_FILTERS = [name for name in dir() if name.startswith(("filter_", "preprocess_events"))]
-_GRIDS = [name for name in dir() if name.startswith(("create_", "densify_"))]
-_GRIDS += ["event_histogram", "preprocess_for_detection", "time_surface", "voxel_grid"]
-_FILES = ["detect_format", "get_format_description", "load_events"]
-_FILES += ["save_events_to_hdf5", "save_events_to_text"]
-
-filtering = _submodule("filtering", _FILTERS)
-representations = _submodule("representations", _GRIDS)
-formats = _submodule("formats", _FILES)
-
 __all__ = [
     "SCHEMA",
-    *_FILES,
-    *_FILTERS,
-    *_GRIDS,
     "collect_with_optimal_engine",
+    "create_event_frame",
+    "create_mixed_density_stack",
+    "create_stacked_histogram",
+    "create_time_surface",
+    "create_voxel_grid",
+    "densify_event_frame",
+    "densify_time_surface",
+    "densify_voxel_grid",
+    "detect_format",
+    "event_histogram",
+    "filter_by_activity",
+    "filter_by_polarity",
+    "filter_by_roi",
+    "filter_by_time",
+    "filter_hot_pixels",
+    "filter_multiple_rois",
+    "filter_noise",
     "filtering",
     "formats",
+    "get_format_description",
     "get_recommended_engine",
+    "load_events",
+    "preprocess_events",
+    "preprocess_for_detection",
     "representations",
+    "save_events_to_hdf5",
+    "save_events_to_text",
+    "time_surface",
     "version",
+    "voxel_grid",
 ]
+
+
+def _named(*beginnings: str) -> list[str]:
+    return [name for name in __all__ if name.startswith(beginnings)]
+
+
+filtering = _submodule("filtering", _named("filter_", "preprocess_events"))
+formats = _submodule("formats", _named("detect_", "get_format_", "load_", "save_"))
+representations = _submodule(
+    "representations",
+    _named("create_", "densify_", "event_h", "preprocess_for_", "time_surface", "voxel_grid"),
+)

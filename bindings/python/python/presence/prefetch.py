@@ -202,6 +202,13 @@ class DynamicPrefetchingCache(_native.PrefetchCache):
     for anything ends it.
     """
 
+    provider: DataProvider
+    predictor: AccessPredictor
+    eviction_policy: Any
+    max_keys_cached: int
+    max_keys_prefetched: int
+    on_event: EventCallback | None
+
     def __new__(
         cls,
         provider: DataProvider,

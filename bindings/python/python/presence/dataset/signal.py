@@ -92,7 +92,7 @@ class Signal(Sequence[tuple[T, int]], ABC, Generic[T]):
     def _search_ts(self, ts_array: Any) -> np.ndarray:
         """For each time the index of the last record at or before it, or -1."""
 
-    def _record_at(self, ts: float) -> tuple[T, int] | None:
+    def _record_at(self, ts: Any) -> tuple[T, int] | None:
         """The last record at or before a time."""
         index = int(np.asarray(self._search_ts([ts]))[0])
         return None if index < 0 else self[index]
@@ -264,7 +264,8 @@ class _View(Signal[T]):
         if isinstance(signal, _View):
             if stamps is None and signal._stamps is not None:
                 stamps = signal._stamps[indices]
-            signal, indices = signal._signal, signal._indices[indices]
+            indices = signal._indices[indices]
+            signal = signal._signal
         whole = len(indices) > 0 and bool((np.diff(indices) == 1).all())
         return cls(signal, indices, stamps, whole)
 

@@ -169,13 +169,13 @@ class SimpleSignal(Signal[T]):
     def _ts_at(self, indices: Any) -> np.ndarray:
         return self._file.ts(indices)
 
-    def _values_at(self, indices: Any) -> Sequence[T]:
+    def _values_at(self, indices: Any) -> Any:
         return self._file.values(_VALUE, indices)
 
     def _search_ts(self, ts_array: Any) -> np.ndarray:
         return np.searchsorted(self._file.timestamps, floors(ts_array), side="right") - 1
 
-    def _record_at(self, ts: float) -> tuple[T, int] | None:
+    def _record_at(self, ts: Any) -> tuple[T, int] | None:
         return self._file.at(
             int(floors([ts])[0]) if isinstance(ts, (float, np.floating)) else int(ts)
         )
@@ -210,7 +210,8 @@ class SimpleSignal(Signal[T]):
     ) -> SimpleSignal[T]:
         """Copies a signal from Parquet into a file of the engine's. Needs pyarrow."""
         read = _Columns(Path(source))
-        with SimpleSignalWriter[Any](path) as writer:
+        writer = SimpleSignalWriter[Any](path)
+        with writer:
             writer._append_all(read.timestamps, read.columns)
         return cls(path)
 
