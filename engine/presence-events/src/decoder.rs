@@ -11,7 +11,7 @@ use crate::batch::SensorSize;
 use crate::bin40::Bin40;
 use crate::dat::Dat;
 use crate::detect::{Format, HEAD_BYTES, detect_with};
-use crate::error::Result;
+use crate::error::{Latch, Result};
 use crate::event_stream::EventStream;
 use crate::evt2::Evt2;
 use crate::evt3::Evt3;
@@ -114,13 +114,21 @@ pub struct AutoDecoder {
     decoded: usize,
     inner: Option<Box<dyn Decoder>>,
     nothing: Report,
+    failed: Latch,
 }
 
 impl AutoDecoder {
     /// A decoder that knows nothing yet but its options.
     #[must_use]
     pub fn new(options: Options) -> Self {
-        Self { options, head: Vec::new(), decoded: 0, inner: None, nothing: Report::default() }
+        Self {
+            options,
+            head: Vec::new(),
+            decoded: 0,
+            inner: None,
+            nothing: Report::default(),
+            failed: Latch::default(),
+        }
     }
 
     /// The decoder of the format, which is found in the head.
@@ -146,16 +154,8 @@ impl AutoDecoder {
         }
         Ok(())
     }
-}
 
-/// The format is text until another one has been found.
-impl Decoder for AutoDecoder {
-    fn format(&self) -> Format {
-        let known = self.inner.as_ref().map(|inner| inner.format());
-        known.or(self.options.format).unwrap_or(Format::Text)
-    }
-
-    fn feed(&mut self, bytes: &[u8], out: &mut Output) -> Result<usize> {
+    fn step(&mut self, bytes: &[u8], out: &mut Output) -> Result<usize> {
         let mut taken = 0;
         if self.inner.is_none() {
             taken = bytes.len().min(HEAD_BYTES - self.head.len().min(HEAD_BYTES));
@@ -176,7 +176,7 @@ impl Decoder for AutoDecoder {
         }
     }
 
-    fn finish(&mut self, out: &mut Output) -> Result<()> {
+    fn end(&mut self, out: &mut Output) -> Result<()> {
         self.start()?;
         let mut part = Output::default();
         while !self.head.is_empty() {
@@ -185,6 +185,26 @@ impl Decoder for AutoDecoder {
             drained?;
         }
         self.inner.as_mut().map_or(Ok(()), |inner| inner.finish(out))
+    }
+}
+
+/// The format is text until another one has been found.
+impl Decoder for AutoDecoder {
+    fn format(&self) -> Format {
+        let known = self.inner.as_ref().map(|inner| inner.format());
+        known.or(self.options.format).unwrap_or(Format::Text)
+    }
+
+    fn feed(&mut self, bytes: &[u8], out: &mut Output) -> Result<usize> {
+        self.failed.check()?;
+        let taken = self.step(bytes, out);
+        self.failed.keep(taken)
+    }
+
+    fn finish(&mut self, out: &mut Output) -> Result<()> {
+        self.failed.check()?;
+        let done = self.end(out);
+        self.failed.keep(done)
     }
 
     fn report(&self) -> &Report {

@@ -61,3 +61,22 @@ pub type Fault = EventError;
 
 /// Shorthand used through this crate.
 pub type Result<T, E = EventError> = std::result::Result<T, E>;
+
+/// The first error of a decoder, which it returns for ever after.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Latch(Option<EventError>);
+
+impl Latch {
+    /// The error, where there was one.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.0.clone().map_or(Ok(()), Err)
+    }
+
+    /// Keeps the error of `result`, which passes through.
+    pub(crate) fn keep<T>(&mut self, result: Result<T>) -> Result<T> {
+        if let Err(error) = &result {
+            self.0.get_or_insert_with(|| error.clone());
+        }
+        result
+    }
+}

@@ -2,11 +2,12 @@
 //!
 //! # Invariants
 //! - Memory is bounded for every format: HDF5 is read chunk by chunk, others piece by piece.
+//! - After an error it returns it again: bytes that could not be read are not passed over.
 
 use crate::batch::SensorSize;
 use crate::decoder::{AutoDecoder, Decoder};
 use crate::detect::{Format, HEAD_BYTES};
-use crate::error::Result;
+use crate::error::{Latch, Result};
 use crate::hdf5::{ByteSource, Hdf5Reader, is_hdf5};
 use crate::options::Options;
 use crate::output::Output;
@@ -51,6 +52,7 @@ struct Stream {
     taken: usize,
     offset: u64,
     is_done: bool,
+    failed: Latch,
 }
 
 impl Recording {
@@ -73,6 +75,7 @@ impl Recording {
                 piece: head,
                 taken: 0,
                 is_done: false,
+                failed: Latch::default(),
             }))
         };
         Ok(Self { inner })
@@ -128,6 +131,12 @@ impl Recording {
 
 impl Stream {
     fn read(&mut self, out: &mut Output) -> Result<bool> {
+        self.failed.check()?;
+        let read = self.fill(out);
+        self.failed.keep(read)
+    }
+
+    fn fill(&mut self, out: &mut Output) -> Result<bool> {
         while !out.is_full() && !self.is_done {
             if self.taken == self.piece.len() {
                 self.next_piece()?;

@@ -9,7 +9,7 @@
 use crate::batch::SensorSize;
 use crate::decoder::Decoder;
 use crate::detect::Format;
-use crate::error::{EventError, EventErrorKind, Result};
+use crate::error::{EventError, EventErrorKind, Latch, Result};
 use crate::header::{Header, HeaderReader};
 use crate::options::{OnDamage, Options};
 use crate::output::Output;
@@ -68,7 +68,7 @@ pub(crate) struct WordDecoder<W> {
     offset: u64,
     report: Report,
     source: Option<String>,
-    failed: Option<EventError>,
+    failed: Latch,
 }
 
 impl<W: Words> WordDecoder<W> {
@@ -86,7 +86,7 @@ impl<W: Words> WordDecoder<W> {
             offset: 0,
             report: Report::default(),
             source: None,
-            failed: None,
+            failed: Latch::default(),
         }
     }
 
@@ -274,12 +274,9 @@ impl<W: Words> WordDecoder<W> {
 
     /// Runs `act`, and remembers its error.
     fn sticky<T>(&mut self, act: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
-        if let Some(error) = &self.failed {
-            return Err(error.clone());
-        }
+        self.failed.check()?;
         let result = act(self);
-        self.failed = result.as_ref().err().cloned();
-        result
+        self.failed.keep(result)
     }
 }
 

@@ -13,7 +13,7 @@ use super::packet::Gather;
 use crate::batch::{Event, SensorSize};
 use crate::decoder::Decoder;
 use crate::detect::Format;
-use crate::error::{EventError, EventErrorKind, Result};
+use crate::error::{EventError, EventErrorKind, Latch, Result};
 use crate::header::{Header, HeaderReader};
 use crate::options::{OnDamage, Options};
 use crate::output::{Frame, ImuSample, Output, PixelFormat, Trigger};
@@ -52,7 +52,7 @@ pub(crate) struct Aedat3Decoder {
     size: Option<SensorSize>,
     source: Option<String>,
     report: Report,
-    failed: Option<EventError>,
+    failed: Latch,
 }
 
 impl Aedat3Decoder {
@@ -65,7 +65,7 @@ impl Aedat3Decoder {
             size: None,
             source: None,
             report: Report::default(),
-            failed: None,
+            failed: Latch::default(),
         }
     }
 
@@ -276,24 +276,9 @@ fn f32_at(bytes: &[u8], at: usize) -> f32 {
     f32::from_bits(u32_at(bytes, at))
 }
 
-impl Decoder for Aedat3Decoder {
-    fn format(&self) -> Format {
-        Format::Aedat3
-    }
-
-    fn feed(&mut self, bytes: &[u8], out: &mut Output) -> Result<usize> {
-        if let Some(error) = &self.failed {
-            return Err(error.clone());
-        }
-        let result = self.step(bytes, out);
-        self.failed = result.as_ref().err().cloned();
-        result
-    }
-
-    fn finish(&mut self, out: &mut Output) -> Result<()> {
-        if let Some(error) = &self.failed {
-            return Err(error.clone());
-        }
+impl Aedat3Decoder {
+    /// What the end of the input means.
+    fn end(&mut self, out: &mut Output) -> Result<()> {
         let mut tail = 0;
         if let Stage::Header(reader) = &mut self.stage {
             tail = reader.drop_line();
@@ -312,6 +297,24 @@ impl Decoder for Aedat3Decoder {
             self.report.tail_bytes += tail as u64;
         }
         Ok(())
+    }
+}
+
+impl Decoder for Aedat3Decoder {
+    fn format(&self) -> Format {
+        Format::Aedat3
+    }
+
+    fn feed(&mut self, bytes: &[u8], out: &mut Output) -> Result<usize> {
+        self.failed.check()?;
+        let result = self.step(bytes, out);
+        self.failed.keep(result)
+    }
+
+    fn finish(&mut self, out: &mut Output) -> Result<()> {
+        self.failed.check()?;
+        let result = self.end(out);
+        self.failed.keep(result)
     }
 
     fn report(&self) -> &Report {

@@ -18,7 +18,7 @@ use super::v3::judge;
 use crate::batch::SensorSize;
 use crate::decoder::Decoder;
 use crate::detect::Format;
-use crate::error::{EventError, EventErrorKind, Result};
+use crate::error::{EventError, EventErrorKind, Latch, Result};
 use crate::options::{OnDamage, Options};
 use crate::output::{Frame, ImuSample, Output, PixelFormat, Trigger};
 use crate::report::Report;
@@ -66,7 +66,7 @@ pub(crate) struct Aedat4Decoder {
     /// The stream that events are taken from.
     stream: Option<i32>,
     report: Report,
-    failed: Option<EventError>,
+    failed: Latch,
 }
 
 impl Aedat4Decoder {
@@ -82,7 +82,7 @@ impl Aedat4Decoder {
             streams: Vec::new(),
             stream: None,
             report: Report::default(),
-            failed: None,
+            failed: Latch::default(),
         }
     }
 
@@ -326,24 +326,9 @@ fn le32(bytes: &[u8]) -> u32 {
     bytes.try_into().map_or(0, u32::from_le_bytes)
 }
 
-impl Decoder for Aedat4Decoder {
-    fn format(&self) -> Format {
-        Format::Aedat4
-    }
-
-    fn feed(&mut self, bytes: &[u8], out: &mut Output) -> Result<usize> {
-        if let Some(error) = &self.failed {
-            return Err(error.clone());
-        }
-        let result = self.step(bytes, out);
-        self.failed = result.as_ref().err().cloned();
-        result
-    }
-
-    fn finish(&mut self, _: &mut Output) -> Result<()> {
-        if let Some(error) = &self.failed {
-            return Err(error.clone());
-        }
+impl Aedat4Decoder {
+    /// What the end of the input means.
+    fn end(&mut self) -> Result<()> {
         let truncated = |what| EventError::new(EventErrorKind::Truncated, self.offset, what);
         let head = match self.stage {
             Stage::Magic | Stage::DescriptionSize | Stage::Description(_) => {
@@ -356,13 +341,30 @@ impl Decoder for Aedat4Decoder {
         if tail > 0 {
             let error = truncated(format!("{tail} bytes at the end are no whole packet"));
             if self.options.on_damage == OnDamage::Refuse {
-                self.failed = Some(error.clone());
                 return Err(error);
             }
             self.report.skip(error.kind, error.offset, &error.what);
             self.report.tail_bytes += tail as u64;
         }
         Ok(())
+    }
+}
+
+impl Decoder for Aedat4Decoder {
+    fn format(&self) -> Format {
+        Format::Aedat4
+    }
+
+    fn feed(&mut self, bytes: &[u8], out: &mut Output) -> Result<usize> {
+        self.failed.check()?;
+        let result = self.step(bytes, out);
+        self.failed.keep(result)
+    }
+
+    fn finish(&mut self, _: &mut Output) -> Result<()> {
+        self.failed.check()?;
+        let result = self.end();
+        self.failed.keep(result)
     }
 
     fn report(&self) -> &Report {

@@ -10,7 +10,7 @@ use super::superblock;
 use crate::batch::SensorSize;
 use crate::decoder::Decoder;
 use crate::detect::Format;
-use crate::error::{EventError, EventErrorKind, Result};
+use crate::error::{EventError, EventErrorKind, Latch, Result};
 use crate::options::Options;
 use crate::output::Output;
 use crate::report::Report;
@@ -28,7 +28,7 @@ pub(crate) struct Hdf5Decoder {
     reader: Option<Hdf5Reader>,
     is_done: bool,
     report: Report,
-    failed: Option<EventError>,
+    failed: Latch,
 }
 
 impl Hdf5Decoder {
@@ -40,7 +40,7 @@ impl Hdf5Decoder {
             reader: None,
             is_done: false,
             report: Report::default(),
-            failed: None,
+            failed: Latch::default(),
         }
     }
 
@@ -64,11 +64,6 @@ impl Hdf5Decoder {
         }
         Ok(())
     }
-
-    fn kept<T>(&mut self, result: Result<T>) -> Result<T> {
-        self.failed = result.as_ref().err().cloned();
-        result
-    }
 }
 
 impl Decoder for Hdf5Decoder {
@@ -77,9 +72,7 @@ impl Decoder for Hdf5Decoder {
     }
 
     fn feed(&mut self, bytes: &[u8], out: &mut Output) -> Result<usize> {
-        if let Some(error) = &self.failed {
-            return Err(error.clone());
-        }
+        self.failed.check()?;
         if self.is_done {
             return Ok(bytes.len());
         }
@@ -93,26 +86,24 @@ impl Decoder for Hdf5Decoder {
             let missing = missing.and_then(|missing| usize::try_from(missing).ok());
             let Some(missing) = missing.filter(|&missing| missing <= bytes.len()) else {
                 let taken = self.take(bytes);
-                return self.kept(taken);
+                return self.failed.keep(taken);
             };
             let taken = self.take(bytes.get(..missing).unwrap_or_default());
-            self.kept(taken)?;
+            self.failed.keep(taken)?;
             before = missing.saturating_sub(1);
         }
         let drained = self.drain(out);
-        self.kept(drained)?;
+        self.failed.keep(drained)?;
         Ok(if self.is_done { bytes.len() } else { before })
     }
 
     fn finish(&mut self, out: &mut Output) -> Result<()> {
-        if let Some(error) = &self.failed {
-            return Err(error.clone());
-        }
+        self.failed.check()?;
         let mut part = Output::default();
         while !self.is_done {
             let drained = self.drain(&mut part);
             crate::decoder::append(out, &mut part);
-            self.kept(drained)?;
+            self.failed.keep(drained)?;
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use super::layout::{self, Found};
 use super::pages::{Gap, Pages, Rows};
 use super::{filter, superblock};
 use crate::batch::{ColumnsMut, Event, SensorSize};
-use crate::error::{EventError, EventErrorKind, Result};
+use crate::error::{EventError, EventErrorKind, Latch, Result};
 use crate::options::{OnDamage, Options};
 use crate::output::{Output, Trigger};
 use crate::report::Report;
@@ -34,7 +34,7 @@ pub(crate) struct Hdf5Reader {
     row: u64,
     trigger_row: u64,
     report: Report,
-    failed: Option<EventError>,
+    failed: Latch,
 }
 
 impl Hdf5Reader {
@@ -89,7 +89,7 @@ impl Hdf5Reader {
             row: 0,
             trigger_row: 0,
             report,
-            failed: None,
+            failed: Latch::default(),
         })
     }
 
@@ -107,12 +107,9 @@ impl Hdf5Reader {
 
     /// Appends events until `out` is full; `false` once there are no more.
     pub(crate) fn read(&mut self, out: &mut Output) -> Result<bool> {
-        if let Some(error) = &self.failed {
-            return Err(error.clone());
-        }
+        self.failed.check()?;
         let read = self.fill(out);
-        self.failed = read.as_ref().err().cloned();
-        read
+        self.failed.keep(read)
     }
 
     fn fill(&mut self, out: &mut Output) -> Result<bool> {

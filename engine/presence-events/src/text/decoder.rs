@@ -8,7 +8,7 @@ use super::line::{event, separate};
 use crate::batch::{ColumnsMut, SensorSize};
 use crate::decoder::Decoder;
 use crate::detect::Format;
-use crate::error::{EventError, EventErrorKind, Result};
+use crate::error::{EventError, EventErrorKind, Latch, Result};
 use crate::options::{OnDamage, Options};
 use crate::output::Output;
 use crate::report::Report;
@@ -31,7 +31,7 @@ pub(crate) struct TextDecoder {
     is_too_long: bool,
     offset: u64,
     report: Report,
-    failed: Option<EventError>,
+    failed: Latch,
 }
 
 impl TextDecoder {
@@ -48,7 +48,7 @@ impl TextDecoder {
             is_too_long: false,
             offset: 0,
             report: Report::default(),
-            failed: None,
+            failed: Latch::default(),
         })
     }
 
@@ -257,22 +257,16 @@ impl Decoder for TextDecoder {
     }
 
     fn feed(&mut self, bytes: &[u8], out: &mut Output) -> Result<usize> {
-        if let Some(error) = &self.failed {
-            return Err(error.clone());
-        }
+        self.failed.check()?;
         let result = self.step(bytes, out);
-        self.failed = result.as_ref().err().cloned();
-        result
+        self.failed.keep(result)
     }
 
     fn finish(&mut self, out: &mut Output) -> Result<()> {
-        if let Some(error) = &self.failed {
-            return Err(error.clone());
-        }
+        self.failed.check()?;
         let result =
             if self.held.is_empty() && !self.is_too_long { Ok(()) } else { self.held_line(out) };
-        self.failed = result.as_ref().err().cloned();
-        result
+        self.failed.keep(result)
     }
 
     fn report(&self) -> &Report {

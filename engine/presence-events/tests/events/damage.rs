@@ -1,6 +1,8 @@
 //! Damaged inputs: refused with a place, or skipped and counted; what came before is kept.
 
-use presence_events::{EventErrorKind, Format, OnDamage, Options, SensorSize};
+use presence_events::{
+    AutoDecoder, Decoder, EventErrorKind, Format, OnDamage, Options, Output, SensorSize,
+};
 
 use crate::samples::samples;
 use crate::support::{figure, options, recording, whole};
@@ -28,6 +30,34 @@ fn truncated_at_every_byte_keeps_what_came_before() {
             }
         }
     }
+}
+
+/// What is wrong is told again by every later call, and nothing is decoded any more: neither a
+/// continuation nor the input once more comes through.
+#[test]
+fn a_decoder_that_failed_stays_failed() {
+    let mut failures = 0;
+    for sample in samples() {
+        let ends = (0..sample.bytes.len()).chain([usize::MAX]);
+        for end in ends {
+            let mut bytes = sample.bytes.clone();
+            // Cut there, or with a last part that is wrong in most formats.
+            bytes.truncate(end);
+            bytes.resize(bytes.len() + usize::from(end == usize::MAX) * 61, 0xFF);
+            let mut decoder = AutoDecoder::new(strict(&sample.options));
+            let Err(error) = decoder.decode_all(&bytes, &mut Output::default()) else { continue };
+            failures += 1;
+            let mut out = Output::default();
+            for rest in [&sample.bytes[end.min(sample.bytes.len())..], &sample.bytes] {
+                assert_eq!(decoder.feed(rest, &mut out), Err(error.clone()), "{}", sample.name);
+            }
+            let finished = decoder.finish(&mut out);
+            assert_eq!(finished, Err(error), "{} ends at {end}", sample.name);
+            assert!(out.is_empty(), "{} ends at {end}", sample.name);
+        }
+    }
+    figure("failed decoders asked again", failures);
+    assert!(failures > 100, "{failures}");
 }
 
 #[test]

@@ -304,6 +304,17 @@ fn a_source_that_fails_is_an_error_or_a_gap() {
     assert!(kinds.len() > 20 && kinds.iter().all(|&kind| kind == EventErrorKind::Unreadable));
 }
 
+#[test]
+fn bytes_that_cannot_be_read_are_not_passed_over() {
+    let bytes = [b"% evt 2.0\n% end\n".to_vec(), [0, 0, 0, 0x80].repeat(300_000)].concat();
+    let mut recording =
+        Recording::open(Box::new(Failing { bytes, reads_left: 2 }), &Options::default()).unwrap();
+    let mut out = Output::default();
+    let error = recording.read(&mut out).unwrap_err();
+    assert_eq!(error.kind, EventErrorKind::Unreadable);
+    assert_eq!(recording.read(&mut out), Err(error));
+}
+
 /// The facts that the manifest has of HDF5 are sizes and types; the events are those of the
 /// recordings they were made of.
 #[test]
