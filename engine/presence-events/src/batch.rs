@@ -177,6 +177,19 @@ impl EventBatch {
         self.commit(events);
     }
 
+    /// Appends events given as columns, as many as the shortest has; a polarity other than 0 is 1.
+    pub fn extend_columns(&mut self, t: &[i64], x: &[u16], y: &[u16], polarity: &[u8]) {
+        let events = t.len().min(x.len()).min(y.len()).min(polarity.len());
+        let into = self.spare(events);
+        into.t.copy_from_slice(t.get(..events).unwrap_or_default());
+        into.x.copy_from_slice(x.get(..events).unwrap_or_default());
+        into.y.copy_from_slice(y.get(..events).unwrap_or_default());
+        for (into, polarity) in into.p.iter_mut().zip(polarity) {
+            *into = u8::from(*polarity != 0);
+        }
+        self.commit(events);
+    }
+
     /// Removes all events and keeps the memory.
     pub fn clear(&mut self) {
         self.len = 0;
@@ -269,6 +282,14 @@ mod tests {
         assert_eq!(batch.polarity(), [0, 1, 1]);
         assert_eq!(batch.polarity_bool().collect::<Vec<_>>(), [false, true, true]);
         assert_eq!(batch.polarity_signed().collect::<Vec<_>>(), [-1, 1, 1]);
+    }
+
+    #[test]
+    fn columns_are_taken_as_far_as_all_have_them() {
+        let mut batch = EventBatch::new();
+        batch.extend_columns(&[1, 2, 3], &[4, 5, 6], &[7, 8, 9], &[0, 255]);
+        assert_eq!((batch.t(), batch.x(), batch.y()), (&[1, 2][..], &[4, 5][..], &[7, 8][..]));
+        assert_eq!(batch.polarity(), [0, 1]);
     }
 
     #[test]

@@ -45,6 +45,7 @@ mod output;
 mod recording;
 mod report;
 pub mod represent;
+mod slice;
 mod text;
 mod words;
 
@@ -60,4 +61,5 @@ pub use options::{OnDamage, Options, TimeBase};
 pub use output::{ColorEvent, Frame, ImuSample, Output, PixelFormat, Trigger};
 pub use recording::Recording;
 pub use report::Report;
+pub use slice::{SliceBy, SlicePart, Slicer};
 pub use text::{Column, TextOptions, TimeUnit};

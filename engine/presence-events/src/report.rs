@@ -78,10 +78,18 @@ impl Report {
         events.sensor_size = size;
         let dropped = size.map_or(0, |size| drop_outside(events, from, size));
         self.dropped += dropped;
+        (dropped, self.count(events, from))
+    }
+
+    /// Counts the events of a batch that no decoder made.
+    pub fn add(&mut self, events: &EventBatch) {
+        self.count(events, 0);
+    }
+
+    /// Counts the events from `from` on; says how many are out of order.
+    fn count(&mut self, events: &EventBatch, from: usize) -> u64 {
         let times = events.t().get(from..).unwrap_or_default();
-        let (Some(&first), Some(&last)) = (times.first(), times.last()) else {
-            return (dropped, 0);
-        };
+        let (Some(&first), Some(&last)) = (times.first(), times.last()) else { return 0 };
         let back = descents(times) + u64::from(self.last_t.is_some_and(|before| first < before));
         let (min, max) = if back == 0 { (first, last) } else { bounds(times) };
         self.events += times.len() as u64;
@@ -91,7 +99,7 @@ impl Report {
         self.min_t = Some(self.min_t.map_or(min, |t| t.min(min)));
         self.max_t = Some(self.max_t.map_or(max, |t| t.max(max)));
         self.out_of_order += back;
-        (dropped, back)
+        back
     }
 }
 
