@@ -58,7 +58,9 @@ mod source;
 
 pub use detect::detect;
 pub use error::{IngestError, IngestErrorKind, Result};
-pub use events::{EventDescription, EventImport, EventOptions, EventReport, Role};
+pub use events::{
+    EventDescription, EventImport, EventOptions, EventReport, FileSource, Role, Seen,
+};
 pub use frames::Frames;
 pub use import::{Description, Import};
 pub use opened::{InputFormat, Opened};

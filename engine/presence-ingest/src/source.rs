@@ -11,6 +11,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{IngestError, IngestErrorKind, Result};
+use crate::events::FileSource;
 use crate::progress::Watch;
 
 /// What to import: a file, standard input, or any reader.
@@ -131,6 +132,13 @@ impl Input {
         };
         let file = rewind().map_err(|e| IngestError::io(&self.name, "rewind", e))?;
         Ok(file.take(self.bytes))
+    }
+
+    /// The bytes at any place. Not beside a [`Input::reader`]: they share one file position.
+    pub(crate) fn bytes_of_file(&self) -> Result<FileSource> {
+        let file = self.file.try_clone();
+        let file = file.map_err(|e| IngestError::io(&self.name, "open again", e))?;
+        Ok(FileSource::new(file, self.bytes))
     }
 
     /// Up to `len` bytes from the start.

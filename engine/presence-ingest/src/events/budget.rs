@@ -35,16 +35,14 @@ impl Budget {
             window_events: window_events.unwrap_or(window.min(WINDOW_EVENTS_MAX)),
         }
     }
-
-    /// Bytes to read at once: what gives about a batch where an event takes a few bytes.
-    pub(super) const fn read_bytes(self) -> usize {
-        self.chunk_events * 4
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What a recording reads at once.
+    const READ_BYTES: usize = 256 << 10;
 
     #[test]
     fn sizes_stay_within_the_memory() {
@@ -52,7 +50,7 @@ mod tests {
             let budget = Budget::of(mib << 20, None);
             let batches = budget.chunk_events * BATCHES * EVENT_BYTES;
             let window = (budget.window_events + budget.chunk_events) * SORTED_BYTES;
-            let used = batches + window + budget.read_bytes();
+            let used = batches + window + READ_BYTES;
             assert!(used <= (mib << 20).max(2 << 20), "{mib} MiB: {budget:?} take {used}");
         }
         assert_eq!(Budget::of(1 << 30, Some(7)).window_events, 7);

@@ -8,7 +8,7 @@
 
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 
-use presence_events::{AutoDecoder, Decoder, Format, SensorSize};
+use presence_events::{Format, SensorSize};
 use presence_format::{Batch, Schema};
 
 use super::beside::Filled;
@@ -117,10 +117,8 @@ impl EventImport {
         mut watch: Watch,
     ) -> Result<Self> {
         let budget = Budget::of(options.memory_bytes, options.window_events);
-        let reader = || {
-            let decoder = AutoDecoder::new(options.decoder_options());
-            Reader::new(&input.name, input.reader()?, input.bytes, decoder, budget)
-        };
+        let decode = options.decoder_options();
+        let reader = || Reader::new(&input.name, input.bytes_of_file()?, &decode, budget);
         if options.strict {
             watch.enter(Phase::Check, Some(input.bytes));
             let mut reader = reader()?;
@@ -131,23 +129,23 @@ impl EventImport {
         watch.enter(Phase::Read, Some(input.bytes));
         let (mut reader, mut held) = (reader()?, Held::default());
         let mut is_more = true;
-        while is_more && reader.decoder().report().first_t.is_none() && held.0.is_empty() {
+        while is_more && reader.recording().report().first_t.is_none() && held.0.is_empty() {
             is_more = reader.advance(&mut watch, &mut held)?;
         }
         if !is_more {
             reader.finish(&mut watch, &mut held)?;
         }
         let schema = Role::Events.schema(None);
-        let decoder = reader.decoder();
+        let recording = reader.recording();
         let description = EventDescription {
             stream_name: input.stem.clone(),
-            format: decoder.format(),
+            format: recording.format(),
             schema: schema.map_err(|error| {
                 IngestError::new(IngestErrorKind::Unsupported, &input.name, error.what)
             })?,
-            sensor_size: decoder.sensor_size(),
-            camera: decoder.source().map(str::to_owned),
-            first_ts: decoder.report().min_t,
+            sensor_size: recording.sensor_size(),
+            camera: recording.source().map(str::to_owned),
+            first_ts: recording.report().min_t,
         };
         let (to, messages) = sync_channel(WAITING);
         let (spare, from) = channel();

@@ -7,6 +7,7 @@
 
 mod beside;
 mod budget;
+mod file;
 mod import;
 mod options;
 mod reader;
@@ -14,6 +15,7 @@ mod reorder;
 mod report;
 mod role;
 
+pub use file::{FileSource, Seen};
 pub use import::{EventDescription, EventImport};
 pub use options::EventOptions;
 pub use report::EventReport;

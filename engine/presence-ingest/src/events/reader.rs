@@ -1,17 +1,15 @@
 //! File to batches: reads, decodes, sorts within the window.
 //!
 //! # Invariants
-//! - Holds a piece of the file, one output and the window, and nothing else that grows.
+//! - Holds what a [`Recording`] holds, one output and the window, and nothing else that grows.
 //! - After an error of the file nothing more is read; what was decoded before it is handed out.
 
-use std::fs::File;
-use std::io::{self, Read, Take};
-
-use presence_events::{AutoDecoder, Decoder, EventBatch, Output};
+use presence_events::{EventBatch, EventError, EventErrorKind, Options, Output, Recording};
 use presence_format::{Batch, Schema};
 
 use super::beside::{Beside, Filled};
 use super::budget::Budget;
+use super::file::{FileSource, Seen};
 use super::options::ingest_error;
 use super::reorder::Reorder;
 use super::report::EventReport;
@@ -22,11 +20,8 @@ use crate::progress::Watch;
 /// A recording being read.
 pub(super) struct Reader {
     name: String,
-    file: Take<File>,
-    bytes: u64,
-    decoder: AutoDecoder,
-    budget: Budget,
-    piece: Vec<u8>,
+    recording: Recording,
+    seen: Seen,
     out: Output,
     reorder: Reorder,
     beside: Beside,
@@ -46,19 +41,18 @@ pub(super) trait Sink {
 impl Reader {
     pub(super) fn new(
         name: &str,
-        file: Take<File>,
-        bytes: u64,
-        decoder: AutoDecoder,
+        file: FileSource,
+        options: &Options,
         budget: Budget,
     ) -> Result<Self> {
+        let seen = file.seen();
+        let recording = Recording::open(Box::new(file), options)
+            .map_err(|error| read_error(name, &seen, &error))?;
         let schema = Role::Events.schema(None).map_err(|error| format_error(name, &error.what))?;
         Ok(Self {
             name: name.to_owned(),
-            file,
-            bytes,
-            decoder,
-            budget,
-            piece: Vec::new(),
+            recording,
+            seen,
             out: Output::new(budget.chunk_events),
             reorder: Reorder::new(budget.window_events),
             beside: Beside::default(),
@@ -68,14 +62,14 @@ impl Reader {
         })
     }
 
-    pub(super) fn decoder(&self) -> &AutoDecoder {
-        &self.decoder
+    pub(super) fn recording(&self) -> &Recording {
+        &self.recording
     }
 
     pub(super) fn report(&self) -> EventReport {
         EventReport {
             events: self.events,
-            decoded: self.decoder.report().clone(),
+            decoded: self.recording.report().clone(),
             sorted: self.reorder.sorted(),
             late: self.reorder.late(),
             late_beside: self.beside.late,
@@ -83,26 +77,16 @@ impl Reader {
         }
     }
 
-    /// Reads the next piece and decodes it: whether there was one. What it held is taken by
-    /// [`Reader::hand_out`].
+    /// Decodes the next batch: whether more follow. What it held is handed out.
     pub(super) fn advance(&mut self, watch: &mut Watch, sink: &mut impl Sink) -> Result<bool> {
-        let mut piece = std::mem::take(&mut self.piece);
-        piece.resize(self.budget.read_bytes(), 0);
-        let read = fill(&mut self.file, &mut piece)
-            .map_err(|error| IngestError::io(&self.name, "read", error))?;
-        let mut rest = piece.get(..read).unwrap_or_default();
-        while !rest.is_empty() {
-            let taken = self.decoder.feed(rest, &mut self.out);
-            if !self.hand_out(sink, false)? {
-                return Ok(false);
-            }
-            let taken = taken.map_err(|error| ingest_error(&self.name, &error))?;
-            rest = rest.get(taken..).unwrap_or_default();
+        let is_more = self.recording.read(&mut self.out);
+        if !self.hand_out(sink, false)? {
+            return Ok(false);
         }
-        self.piece = piece;
+        let is_more = is_more.map_err(|error| read_error(&self.name, &self.seen, &error))?;
         watch.now.records = self.events;
-        watch.done(self.bytes - self.file.limit());
-        Ok(read > 0)
+        watch.done(self.seen.bytes());
+        Ok(is_more)
     }
 
     /// Hands out what the window lets go; all of it at the end of the file.
@@ -140,7 +124,7 @@ impl Reader {
 
     /// The sensor's size as a record at the time of the first event.
     fn sensor(&self, events: &EventBatch) -> Result<Option<Filled>> {
-        let (Some(size), Some(&t)) = (self.decoder.sensor_size(), events.t().first()) else {
+        let (Some(size), Some(&t)) = (self.recording.sensor_size(), events.t().first()) else {
             return Ok(None);
         };
         let schema = Role::Sensor.schema(None);
@@ -153,16 +137,11 @@ impl Reader {
         Ok(Some(Filled { role: Role::Sensor, schema, batch }))
     }
 
-    /// After the last piece: what the decoder and the window still hold.
+    /// After the last batch: what the window still holds.
     pub(super) fn finish(&mut self, watch: &mut Watch, sink: &mut impl Sink) -> Result<()> {
-        if self.file.limit() > 0 {
-            let what = "the file became shorter while it was read";
-            return Err(IngestError::new(IngestErrorKind::Changed, &self.name, what));
-        }
-        let finished = self.decoder.finish(&mut self.out);
         self.hand_out(sink, true)?;
         watch.now.records = self.events;
-        finished.map_err(|error| ingest_error(&self.name, &error))
+        Ok(())
     }
 
     /// After an error: what the window still holds is sound, and handed out.
@@ -176,16 +155,12 @@ fn format_error(name: &str, what: &str) -> IngestError {
     IngestError::new(IngestErrorKind::Unsupported, name, what)
 }
 
-/// Reads until `piece` is full or the file has ended.
-fn fill(file: &mut impl Read, piece: &mut [u8]) -> io::Result<usize> {
-    let mut read = 0;
-    while let Some(rest) = piece.get_mut(read..).filter(|rest| !rest.is_empty()) {
-        match file.read(rest) {
-            Ok(0) => break,
-            Ok(len) => read += len,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(read)
+/// The error of a recording, or of the file beneath it.
+fn read_error(name: &str, seen: &Seen, error: &EventError) -> IngestError {
+    let kind = match error.kind {
+        EventErrorKind::Unreadable if seen.is_shorter() => IngestErrorKind::Changed,
+        EventErrorKind::Unreadable => IngestErrorKind::Io,
+        _ => return ingest_error(name, error),
+    };
+    IngestError::new(kind, name, &error.what)
 }
