@@ -8,6 +8,7 @@ use std::io;
 
 use clap::error::ErrorKind;
 use presence::{Error, ExpressionError};
+use presence_events::{EventError, EventErrorKind};
 use presence_ingest::{IngestError, IngestErrorKind};
 use serde_json::json;
 
@@ -166,6 +167,18 @@ impl Failure {
     /// Ended by a signal.
     pub fn interrupted(message: impl Into<String>) -> Self {
         Self::new(Kind::Interrupted, message)
+    }
+
+    /// The error of a decoder or writer of events, of the file called `name`.
+    pub fn of_events(name: &str, error: &EventError) -> Self {
+        let kind = match error.kind {
+            EventErrorKind::UnknownFormat => Kind::UnknownFormat,
+            EventErrorKind::Unsupported => Kind::Unsupported,
+            EventErrorKind::Invalid => Kind::Usage,
+            EventErrorKind::Unreadable => Kind::Io,
+            _ => Kind::Malformed,
+        };
+        Self::new(kind, format!("{name}: {}", error.what))
     }
 
     /// Data that contradicts what it should be.

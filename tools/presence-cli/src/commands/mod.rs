@@ -7,6 +7,7 @@ mod at;
 mod backup;
 mod compact;
 mod demo;
+mod events;
 pub(crate) mod import;
 pub(crate) mod info;
 mod intervals;
@@ -26,6 +27,8 @@ pub(crate) enum Command {
     /// Bring files into a database: CSV with a header; MOT challenge text and KITTI tracking
     /// labels, which fill a presence track too; recordings of event cameras.
     Import(import::Arguments),
+    /// Look at, convert and filter recordings of event cameras, in files and in databases.
+    Events(events::Arguments),
     /// Show the streams and presence tracks of a database, and what it costs and holds.
     Info(info::Arguments),
     /// Show the record in force at a time: the last one at or before it.
@@ -61,6 +64,7 @@ impl Command {
     pub(crate) fn run(&self, json: bool) -> Result<Outcome> {
         match self {
             Self::Import(arguments) => import::run(arguments, json),
+            Self::Events(arguments) => events::run(arguments, json),
             Self::Info(arguments) => info::run(arguments, json),
             Self::At(arguments) => at::run(arguments, json),
             Self::Window(arguments) => window::run(arguments, json),

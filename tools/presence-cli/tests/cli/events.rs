@@ -1,7 +1,7 @@
 //! Recordings of event cameras: imported, and asked.
 
 use presence::{Database, Options};
-use presence_events::{AutoDecoder, Decoder, Format, Output};
+use presence_events::{AutoDecoder, Decoder, Event, Format, Output};
 use serde_json::Value;
 
 use crate::support::{Place, recordings};
@@ -25,12 +25,12 @@ fn manifest() -> Vec<(String, String, Value)> {
     let entry = |entry: &Value| {
         let path = entry["path"].as_str().unwrap().to_owned();
         let kind = entry["format"].as_str().unwrap().to_owned();
-        let is_hdf5 = kind.to_lowercase().contains("hdf5") || path.ends_with(".h5");
-        let is_events = ["EVT", "DAT", "AEDAT", "Event Stream", "N-MNIST", "text", "CSV x,y,p,t"]
-            .iter()
-            .any(|word| kind.contains(word));
+        let is_events =
+            ["EVT", "DAT", "AEDAT", "Event Stream", "N-MNIST", "HDF5", "text", "CSV x,y,p,t"]
+                .iter()
+                .any(|word| kind.contains(word));
         let has_facts = entry["facts"]["t"].is_array() && !path.contains("generic");
-        (is_events && has_facts && !is_hdf5).then(|| (path, kind, entry["facts"].clone()))
+        (is_events && has_facts).then(|| (path, kind, entry["facts"].clone()))
     };
     manifest.iter().filter_map(entry).collect()
 }
@@ -170,4 +170,169 @@ fn damage_is_told_and_what_comes_before_it_is_kept() {
     assert_eq!(kept.unwrap() + dropped.unwrap(), 5000);
     assert!(dropped > Some(3000), "{stream}");
     assert_eq!(place.run("import made.raw --into fourth --json").code(2).kind(), "usage");
+}
+
+#[test]
+fn stats_of_a_file_and_of_its_stream_are_the_same() {
+    let Some(dir) = recordings() else { return };
+    let place = Place::new();
+    let file = dir.join("derived/test_data_evt3_trigger_0.evt3.raw");
+    let file = file.to_str().unwrap();
+    place.run_words(&["import", file, "--into", "db", "--stream", "s"]).code(0);
+    let of_file = place.run_words(&["events", "stats", file, "--json"]).code(0).json();
+    let names: Vec<_> = of_file.as_object().unwrap().keys().map(String::as_str).collect();
+    let want = "format events on off first_ts last_ts duration_us rate width height triggers \
+                dropped unknown_words out_of_order";
+    assert_eq!(names.join(" "), want);
+    assert_eq!(of_file["format"], "evt3");
+    assert_eq!((&of_file["events"], &of_file["on"]), (&82_469.into(), &41_439.into()));
+    assert_eq!((&of_file["width"], &of_file["triggers"]), (&1280.into(), &2.into()));
+    let mut of_stream = place.run("events stats db s --json").code(0).json();
+    assert_eq!(of_stream["format"], "presence");
+    of_stream["format"] = "evt3".into();
+    assert_eq!(of_stream, of_file);
+    // A part of the time, alike: half of the recording with one of its triggers.
+    let range = ["--from", "14300000", "--until", "14548000", "--json"];
+    let words = |source: &[&'static str]| [&["events", "stats"], source, &range[..]].concat();
+    let mut part = place.run_words(&words(&["db", "s"])).code(0).json();
+    assert!(part["events"].as_u64().unwrap() > 1000 && part["triggers"] == 1, "{part}");
+    part["format"] = "evt3".into();
+    let mut words = words(&[]);
+    words.insert(2, file);
+    assert_eq!(place.run_words(&words).code(0).json(), part);
+    // Through other formats and back nothing changes but the format.
+    for format in ["evt2", "evt3", "dat", "aedat4", "hdf5", "text"] {
+        let words = format!("events convert db s -o out.{format} --to {format} --json");
+        let told = place.run(&words).code(0).json();
+        assert_eq!((&told["events"], &told["events_read"]), (&82_469.into(), &82_469.into()));
+        let triggers = told["triggers"].as_u64().unwrap();
+        assert_eq!(triggers + told["triggers_left_out"].as_u64().unwrap(), 2, "{format}");
+        let words = format!("events stats out.{format} --json --sensor 1280x720");
+        let mut again = place.run(&words).code(0).json();
+        assert_eq!((&again["format"], &again["triggers"]), (&format.into(), &triggers.into()));
+        again["format"] = "evt3".into();
+        again["triggers"] = 2.into();
+        assert_eq!(again, of_file, "{format}");
+    }
+}
+
+#[test]
+fn filters_over_a_file_and_over_its_stream_keep_the_same() {
+    let place = Place::new();
+    // Events anywhere in a part of the sensor, and a pixel that has every fiftieth.
+    let mut state = 1_u64;
+    let event = |index: i64| {
+        state = state.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(1);
+        let (x, y) = ((state >> 33) % 200, (state >> 43) % 150);
+        let (x, y) = if index % 50 == 0 { (17, 33) } else { (x as u16, y as u16) };
+        let polarity = (state >> 60 & 1) as u8;
+        Event { t: 1_000_000 + index * 3, x, y, polarity }
+    };
+    place.recording("made.raw", Format::Evt2, (0..20_000).map(event));
+    place.run("import made.raw --into db").code(0);
+    let kept = |source: &str, filters: &str| {
+        let words = format!("events filter {source} -o out.txt --to text --json {filters}");
+        let told = place.run(&words).code(0).json();
+        (told["events"].as_u64().unwrap(), std::fs::read(place.path("out.txt")).unwrap())
+    };
+    for filters in [
+        "--roi 0,0,99,479 --polarity on",
+        "--hot-pixels neighbours --refractory 1000",
+        "--hot-pixels 99 --refractory 500 --from-kept --every 3",
+        "--background 5000",
+        "--crop 100,50,299,149 --downsample 2 --transpose --flip-x --flip-y",
+        "--from 1020000 --until 1040000",
+    ] {
+        let of_file = kept("made.raw", filters);
+        assert!((1..20_000).contains(&of_file.0), "{filters}: {}", of_file.0);
+        assert!(kept("db made", filters) == of_file, "{filters}");
+    }
+    // Every event of the region is kept, and no other.
+    let want = stored(&place, "made").iter().filter(|e| e.1 <= 99 && e.3 == 1).count() as u64;
+    assert_eq!(kept("db made", "--roi 0,0,99,479 --polarity on").0, want);
+    for wrong in ["--roi 9,9,1,1", "--polarity up", "--hot-pixels 101", "--to hdf5x"] {
+        let words = format!("events filter made.raw -o none.txt --to text --json {wrong}");
+        assert_eq!(place.run(&words).code(2).kind(), "usage", "{wrong}");
+        assert!(!place.path("none.txt").exists());
+    }
+}
+
+#[test]
+fn pictures_and_plots() {
+    let place = Place::new();
+    place.events("made.raw", Format::Evt2, 20_000);
+    place.run("import made.raw --into db").code(0);
+    for source in ["made.raw", "db made"] {
+        place.run(&format!("events frame {source} -o frame.png")).code(0);
+        let png = std::fs::read(place.path("frame.png")).unwrap();
+        assert!(png.starts_with(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x02\x80\0\0\x01\xe0"));
+        let drawn = place.run(&format!("events frame {source}")).code(0).out;
+        assert_eq!(drawn.lines().count(), 30, "{drawn}");
+        let plot = place.run(&format!("events rate {source}")).code(0).out;
+        assert!(plot.contains('█') && plot.contains("events a second"), "{plot}");
+        place.run(&format!("events rate {source} --svg rate.svg")).code(0);
+        assert!(std::fs::read_to_string(place.path("rate.svg")).unwrap().starts_with("<svg"));
+        let words = format!("events rate {source} --bin 10ms --json");
+        let bins = place.run(&words).code(0).json();
+        let events = |bin: &Value| bin["on"].as_u64().unwrap() + bin["off"].as_u64().unwrap();
+        let all = bins["bins"].as_array().unwrap();
+        assert_eq!(
+            (bins["bin_us"].as_u64(), all[0]["ts"].as_i64()),
+            (Some(10_000), Some(1_000_000))
+        );
+        assert_eq!(all.iter().map(events).sum::<u64>(), 20_000);
+    }
+    let far = ["--from", "5s"];
+    assert_eq!(place.run_words(&[&["events", "frame", "db", "made"], &far[..]].concat()).code, 1);
+    for (words, kind) in [
+        ("events stats db none", "no_such_stream"),
+        ("events stats db made.sensor", "usage"),
+        ("events stats none.raw", "io"),
+        ("events stats made.raw s", "usage"),
+        ("events stats made.raw --from 2 --until 1", "usage"),
+    ] {
+        assert_eq!(place.run(&format!("{words} --json")).kind(), kind, "{words}");
+    }
+}
+
+#[test]
+fn slices_of_time_and_of_count() {
+    let place = Place::new();
+    place.events("made.raw", Format::Evt2, 20_000);
+    place.run("import made.raw --into db").code(0);
+    let times: Vec<i64> = stored(&place, "made").iter().map(|event| event.0).collect();
+    for how in ["--every 7ms", "--count 3000", "--every 10ms --from 1010000 --until 1040000"] {
+        let answers = ["made.raw", "db"].map(|source| {
+            let words = format!("events slice {source} {how} -o out --to evt3 --json");
+            place.run(&words).code(0).json()
+        });
+        assert_eq!(answers[0], answers[1], "{how}");
+        let slices = answers[0]["slices"].as_array().unwrap();
+        let (step, begin) =
+            if how.contains("7ms") { (7_000, times[0]) } else { (10_000, 1_010_000) };
+        let mut all = 0;
+        for (index, slice) in slices.iter().enumerate() {
+            let want: Vec<i64> = if how.contains("--count") {
+                times.iter().copied().skip(index * 3000).take(3000).collect()
+            } else {
+                let from = begin + index as i64 * step;
+                times.iter().copied().filter(|t| (from..from + step).contains(t)).collect()
+            };
+            assert_eq!(slice["events"], want.len(), "{how} {index}");
+            assert_eq!([&slice["first_ts"], &slice["last_ts"]], [want[0], want[want.len() - 1]]);
+            let stats = format!("events stats out/{index:08}.raw --json");
+            let stats = place.run(&stats).code(0).json();
+            for name in ["events", "on", "first_ts", "last_ts"] {
+                assert_eq!(stats[name], slice[name], "{how} {index} {name}");
+            }
+            all += want.len();
+        }
+        let whole =
+            times.iter().filter(|t| !how.contains("from") || (1_010_000..1_040_000).contains(*t));
+        assert_eq!(all, whole.count(), "{how}");
+    }
+    let table = place.run("events slice db --count 15000").code(0).out;
+    assert_eq!(table.lines().count(), 3, "{table}");
+    assert_eq!(place.run("events slice db --count 0 --json").code(2).kind(), "usage");
+    assert_eq!(place.run("events slice db --from 9s --count 5").code, 1);
 }

@@ -118,7 +118,17 @@ impl Place {
                 polarity: (mix >> 31) as u8,
             }
         };
-        let events: presence_events::EventBatch = (0..count).map(event).collect();
+        self.recording(name, format, (0..count).map(event))
+    }
+
+    /// Writes a recording of these events, of a sensor of 640 x 480.
+    pub(crate) fn recording(
+        &self,
+        name: &str,
+        format: presence_events::Format,
+        events: impl Iterator<Item = presence_events::Event>,
+    ) -> PathBuf {
+        let events: presence_events::EventBatch = events.collect();
         let size = presence_events::SensorSize { width: 640, height: 480 };
         let options =
             presence_events::EncodeOptions { sensor_size: Some(size), ..Default::default() };

@@ -104,7 +104,11 @@ fn parse_format(text: &str) -> Result<FormatChoice, String> {
     text.parse().map(|format| FormatChoice(Some(format)))
 }
 
-fn parse_sensor(text: &str) -> Result<SensorSize, String> {
+/// The size of a sensor: `640x480`.
+///
+/// # Errors
+/// A sentence for people.
+pub(crate) fn parse_sensor(text: &str) -> Result<SensorSize, String> {
     let wrong = || format!("{text:?} is no size of a sensor; write it like 640x480");
     let (width, height) = text.split_once(['x', 'X']).ok_or_else(wrong)?;
     let side = |text: &str| text.trim().parse().ok().filter(|side| *side > 0).ok_or_else(wrong);
@@ -112,9 +116,13 @@ fn parse_sensor(text: &str) -> Result<SensorSize, String> {
 }
 
 /// Columns of text in order.
-type EventColumns = std::sync::Arc<[presence_events::Column]>;
+pub(crate) type EventColumns = std::sync::Arc<[presence_events::Column]>;
 
-fn parse_columns(text: &str) -> Result<EventColumns, String> {
+/// Columns of text: `x,y,p,t`.
+///
+/// # Errors
+/// A sentence for people.
+pub(crate) fn parse_columns(text: &str) -> Result<EventColumns, String> {
     TextOptions::columns_of(text).map(Into::into).map_err(|error| error.what)
 }
 
