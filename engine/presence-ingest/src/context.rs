@@ -71,7 +71,7 @@ impl Context {
             Format::Mot => {
                 let (mot, notes) = Mot::new(options);
                 self.names = Mot::field_names();
-                self.wanted_fields = "9 or 10".to_owned();
+                self.wanted_fields = "7 to 10".to_owned();
                 (Parser::Mot(mot), self.schema(Mot::schema())?, notes, None)
             }
             Format::Kitti => {

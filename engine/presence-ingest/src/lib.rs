@@ -21,6 +21,9 @@
 //! # Ok::<(), presence_ingest::IngestError>(())
 //! ```
 //!
+//! [`MotFile`] reads single frames of MOT text when they are asked for: a source for the
+//! prefetching cache of `presence-cache`.
+//!
 //! # Invariants
 //! - Memory is bounded by [`Options::memory_bytes`] and a few caps, whatever the input.
 //! - No input makes this crate panic: a malformed line is skipped and reported, or, with
@@ -45,6 +48,9 @@ mod kitti;
 mod lines;
 mod merge;
 mod mot;
+#[cfg(unix)]
+mod mot_file;
+mod mot_frame;
 mod number;
 mod opened;
 mod options;
@@ -63,6 +69,9 @@ pub use events::{
 };
 pub use frames::Frames;
 pub use import::{Description, Import};
+#[cfg(unix)]
+pub use mot_file::MotFile;
+pub use mot_frame::{MotDetection, MotFrame};
 pub use opened::{InputFormat, Opened};
 pub use options::{Format, Options, TimeScale};
 pub use progress::{Phase, Progress};

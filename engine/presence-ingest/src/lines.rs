@@ -54,6 +54,17 @@ pub(crate) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
+    /// The fields of one line without its end, split at each comma into `ranges`; at most one more
+    /// than `fields_max`.
+    pub(crate) fn at_commas(
+        data: &'a [u8],
+        fields_max: usize,
+        ranges: &'a mut Vec<(u32, u32)>,
+    ) -> Self {
+        split_at(data, b',', fields_max, ranges);
+        Self { data, ranges }
+    }
+
     /// Fields found; at most one more than the limit given to [`Lines::new`].
     pub(crate) fn len(&self) -> usize {
         self.ranges.len()
@@ -79,6 +90,18 @@ impl<'a> Fields<'a> {
             _ => field,
         }
     }
+}
+
+/// Splits `line`. Where there are too many fields, the last range may hold more delimiters: it is
+/// one field too many already.
+fn split_at(line: &[u8], delimiter: u8, fields_max: usize, ranges: &mut Vec<(u32, u32)>) {
+    ranges.clear();
+    let mut field_at = 0_u32;
+    for at in memchr_iter(delimiter, line).take(fields_max) {
+        ranges.push((field_at, at as u32));
+        field_at = at as u32 + 1;
+    }
+    ranges.push((field_at, line.len() as u32));
 }
 
 /// A reader of records.
@@ -265,16 +288,7 @@ impl<R: Read> Lines<R> {
                 return !self.ranges.is_empty();
             }
         };
-        let mut field_at = 0_u32;
-        for at in memchr_iter(delimiter, line).take(self.fields_max) {
-            self.ranges.push((field_at, at as u32));
-            field_at = at as u32 + 1;
-        }
-        self.ranges.push((field_at, line.len() as u32));
-        if self.ranges.len() > self.fields_max {
-            // The last range may hold more delimiters: it is one field too many already.
-            self.ranges.truncate(self.fields_max + 1);
-        }
+        split_at(line, delimiter, self.fields_max, &mut self.ranges);
         true
     }
 

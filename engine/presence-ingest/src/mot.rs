@@ -1,16 +1,17 @@
 //! MOT challenge text: one detection a line, as records of one schema for all its variants.
 //!
 //! # Invariants
-//! - The schema is the same for ground truth (9 fields), detections and results (10 fields); what
-//!   a variant lacks is -1 for the class and NaN for visibility and world coordinates.
+//! - The schema is the same for ground truth (9 fields), detections and results (10 fields) and
+//!   shorter lines (7, or 8 with a class); what a variant lacks is -1 for the class and NaN for
+//!   visibility and world coordinates.
 //! - Values are `f64`: whatever decimals the text has survive.
 
 use presence_format::{Column, DType, FormatError, Order, Schema};
 
-use crate::fault::{Fault, Wanted};
+use crate::fault::Fault;
 use crate::frames::FrameClock;
 use crate::lines::Fields;
-use crate::number::{float, whole};
+use crate::mot_frame::MotDetection;
 use crate::options::Options;
 use crate::rate::Rate;
 
@@ -32,7 +33,7 @@ const FIELDS: [&str; 10] = [
 #[derive(Debug)]
 pub(crate) struct Mot {
     pub(crate) clock: FrameClock,
-    /// Whether a line of 9 fields, and so a class, was seen.
+    /// Whether a line of 8 or 9 fields, and so a class, was seen.
     pub(crate) has_classes: bool,
 }
 
@@ -68,38 +69,21 @@ impl Mot {
 
     /// Appends the record to `rows`, in the layout of [`crate::rows`]; returns its time.
     pub(crate) fn parse(&mut self, fields: Fields<'_>, rows: &mut Vec<u8>) -> Result<i64, Fault> {
-        let number = |field: usize| {
-            float(fields.get(field)).ok_or(Fault::Cell { field, wanted: Wanted::Number })
-        };
-        if !matches!(fields.len(), 9 | 10) {
-            return Err(Fault::FieldCount { found: fields.len() });
-        }
+        let found = MotDetection::parse(fields)?;
         let (frame, time) = self.clock.read(fields.get(0), 0)?;
-        let track_id =
-            whole(fields.get(1)).ok_or(Fault::Cell { field: 1, wanted: Wanted::Integer })?;
-        let mut class_id = -1;
-        let (mut visibility, mut world) = (f64::NAN, [f64::NAN; 3]);
-        if fields.len() == 9 {
-            class_id = whole(fields.get(7))
-                .and_then(|class| i32::try_from(class).ok())
-                .ok_or(Fault::Cell { field: 7, wanted: Wanted::Integer })?;
-            visibility = number(8)?;
-        } else {
-            world = [number(7)?, number(8)?, number(9)?];
-        }
-        let boxed = [number(2)?, number(3)?, number(4)?, number(5)?, number(6)?];
         rows.extend_from_slice(&time.to_le_bytes());
         rows.extend_from_slice(&frame.to_le_bytes());
-        rows.extend_from_slice(&track_id.to_le_bytes());
+        rows.extend_from_slice(&found.track_id.to_le_bytes());
+        let boxed = [found.left, found.top, found.width, found.height, found.confidence];
         for value in boxed {
             rows.extend_from_slice(&value.to_le_bytes());
         }
-        rows.extend_from_slice(&class_id.to_le_bytes());
-        rows.extend_from_slice(&visibility.to_le_bytes());
-        for value in world {
+        rows.extend_from_slice(&found.class_id.to_le_bytes());
+        rows.extend_from_slice(&found.visibility.to_le_bytes());
+        for value in found.world {
             rows.extend_from_slice(&value.to_le_bytes());
         }
-        self.has_classes |= fields.len() == 9;
+        self.has_classes |= matches!(fields.len(), 8 | 9);
         Ok(time)
     }
 }

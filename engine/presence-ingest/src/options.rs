@@ -17,8 +17,8 @@ use crate::rate::Rate;
 pub enum Format {
     /// Text with a header line and delimited fields (RFC 4180).
     Csv,
-    /// MOT challenge text: `frame,id,left,top,width,height,confidence,` and then
-    /// `class,visibility` or `x,y,z`; no header.
+    /// MOT challenge text: `frame,id,left,top,width,height,confidence`, and then nothing, `class`,
+    /// `class,visibility` or `x,y,z`; no header. The first two are not known by their content.
     Mot,
     /// KITTI tracking labels: 17 fields, 18 with a score, separated by spaces; no header.
     Kitti,

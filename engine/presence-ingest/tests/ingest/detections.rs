@@ -42,9 +42,20 @@ fn mot_values() {
 }
 
 #[test]
+fn mot_lines_that_end_early() {
+    let input = "2,5,1,2,3,4,0.5\n1,6,1,2,3,4,0.25,3\r\n";
+    let got = text(input, Options { format: Some(Format::Mot), ..strict() }).unwrap();
+    assert_eq!((got.i64s("track_id"), got.f64s("confidence")), (vec![6, 5], vec![0.25, 0.5]));
+    assert_eq!(got.column("class_id").concat(), [3, 0, 0, 0, 255, 255, 255, 255]);
+    assert!(got.f64s("visibility").into_iter().chain(got.f64s("world")).all(f64::is_nan));
+    assert_eq!(got.description.classes[0], (1, "Pedestrian".to_owned()));
+    assert!(text(input, Options::default()).is_err(), "any numbers could be meant");
+}
+
+#[test]
 fn mot_malformed_lines() {
     for (line, word) in [
-        ("1,2,3", "3 fields instead of 9 or 10"),
+        ("1,2,3", "3 fields instead of 7 to 10"),
         ("x,-1,1,2,3,4,1,-1,-1,-1", "frame: \"x\""),
         ("-1,-1,1,2,3,4,1,-1,-1,-1", "frame"),
         ("1.5,-1,1,2,3,4,1,-1,-1,-1", "frame"),
@@ -56,7 +67,7 @@ fn mot_malformed_lines() {
         ("1,1,1,2,3,4,1,99999999999,1", "class"),
         ("1,1,1,2,3,4,1,1.5,1", "class"),
         ("1,1,1,2,3,4,1,1,x", "visibility: \"x\""),
-        ("1,1,1,2,3,4,1,-1,-1,-1,7", "more than 9 or 10 fields"),
+        ("1,1,1,2,3,4,1,-1,-1,-1,7", "more than 7 to 10 fields"),
         ("1,1,1,2,3,\u{0},1,1,1", "height"),
     ] {
         let input = format!("{MOT_10}\n{line}\n{MOT_9}\n");

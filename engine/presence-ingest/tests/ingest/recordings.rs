@@ -1,11 +1,12 @@
 //! Recordings of other programs, where they are present: counts and values as a plain reading of
 //! the same text finds them.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 
 use presence_format::TimeUnit;
-use presence_ingest::{Format, Options, Source};
+use presence_ingest::{Format, MotFile, Options, Source};
 use serde_json::Value;
 
 use crate::support::{Imported, import, strict};
@@ -63,6 +64,50 @@ fn every_file_gives_the_rows_of_the_manifest() {
         files += 1;
     }
     assert_eq!(files, 17, "files of the manifest that this crate reads");
+}
+
+/// What a line of text gives for a frame: track, box and confidence.
+type Found = (i64, [f64; 5]);
+
+#[test]
+fn mot_frames_are_those_of_a_plain_reading() {
+    let Some(dir) = data() else { return };
+    let manifest = std::fs::read(dir.join("MANIFEST.json")).unwrap();
+    let manifest: Value = serde_json::from_slice(&manifest).unwrap();
+    let mut files = 0;
+    for entry in manifest.as_array().unwrap() {
+        if !entry["format"].as_str().unwrap().starts_with("MOT") {
+            continue;
+        }
+        let text = std::fs::read_to_string(dir.join(entry["path"].as_str().unwrap())).unwrap();
+        let mut want: BTreeMap<u32, Vec<Found>> = BTreeMap::new();
+        for line in text.lines() {
+            let f: Vec<f64> = line.split(',').map(|field| field.parse().unwrap()).collect();
+            let found = (f[1] as i64, [f[2], f[3], f[4], f[5], f[6]]);
+            want.entry(f[0] as u32).or_default().push(found);
+        }
+        let copy = tempfile::tempdir().unwrap();
+        for end in ["\n", "\r\n"] {
+            let path = copy.path().join("a.txt");
+            std::fs::write(&path, text.replace('\n', end)).unwrap();
+            let file = MotFile::open(&path).unwrap();
+            assert_eq!(Some(file.report().records), entry["facts"]["rows"].as_u64());
+            assert!(file.frames().eq(want.keys().copied()));
+            // Backward, so that nothing is read in the order of the file.
+            for (&number, want) in want.iter().rev() {
+                let frame = file.frame(number).unwrap();
+                let found = frame.detections.iter().map(|found| {
+                    let boxed = [found.left, found.top, found.width, found.height];
+                    (found.track_id, [boxed[0], boxed[1], boxed[2], boxed[3], found.confidence])
+                });
+                assert!(found.eq(want.iter().copied()), "{} {number}", entry["path"]);
+            }
+            let beyond = want.keys().last().unwrap() + 1;
+            assert!(file.frame(beyond).unwrap().detections.is_empty());
+        }
+        files += 1;
+    }
+    assert!(files >= 9, "{files} files of MOT text");
 }
 
 #[test]
