@@ -11,8 +11,10 @@ mod events;
 pub(crate) mod import;
 pub(crate) mod info;
 mod intervals;
+mod mot;
 mod ratio;
 mod retain;
+mod scrub;
 mod timeline;
 mod times;
 mod window;
@@ -49,6 +51,10 @@ pub(crate) enum Command {
     Compact(compact::Arguments),
     /// Make a consistent, verified copy, also of a database that is being written.
     Backup(backup::Arguments),
+    /// Jump through frames of MOT text, or of a database of it, and see the cache think.
+    Scrub(scrub::Arguments),
+    /// Make MOT text.
+    Mot(mot::Arguments),
     /// Make a recording, kill it, recover it, ask it.
     Demo(demo::Arguments),
     /// The part of the demo that is killed.
@@ -75,6 +81,8 @@ impl Command {
             Self::Retain(arguments) => retain::run(arguments, json),
             Self::Compact(arguments) => compact::run(arguments, json),
             Self::Backup(arguments) => backup::run(arguments, json),
+            Self::Scrub(arguments) => scrub::run(arguments, json),
+            Self::Mot(arguments) => mot::run(arguments),
             Self::Demo(arguments) => demo::run(arguments, json),
             Self::DemoRecord(arguments) => demo::record(arguments),
         }

@@ -17,5 +17,6 @@ mod fsck;
 mod imports;
 mod kills;
 mod recordings;
+mod scrubs;
 mod support;
 mod tracks;
