@@ -266,6 +266,8 @@ fn pictures_and_plots() {
         place.run(&format!("events frame {source} -o frame.png")).code(0);
         let png = std::fs::read(place.path("frame.png")).unwrap();
         assert!(png.starts_with(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x02\x80\0\0\x01\xe0"));
+        let told = place.run(&format!("events frame {source} -o frame.png --json")).code(0).json();
+        assert_eq!((&told["width"], &told["events"]), (&640.into(), &20_000.into()), "{told}");
         let drawn = place.run(&format!("events frame {source}")).code(0).out;
         assert_eq!(drawn.lines().count(), 30, "{drawn}");
         let plot = place.run(&format!("events rate {source}")).code(0).out;
@@ -335,4 +337,24 @@ fn slices_of_time_and_of_count() {
     assert_eq!(table.lines().count(), 3, "{table}");
     assert_eq!(place.run("events slice db --count 0 --json").code(2).kind(), "usage");
     assert_eq!(place.run("events slice db --from 9s --count 5").code, 1);
+}
+
+#[test]
+fn damage_in_a_file_is_told_by_every_command_or_refused() {
+    let place = Place::new();
+    let file = place.events("made.raw", Format::Evt2, 5000);
+    let bytes = std::fs::read(&file).unwrap();
+    std::fs::write(place.path("cut.raw"), &bytes[..bytes.len() - 1]).unwrap();
+    for command in ["info", "rate", "frame", "slice --count 100", "convert -o out.dat --to dat"] {
+        let words = format!("events {command} cut.raw");
+        let ran = place.run(&words).code(0);
+        assert!((ran.out.clone() + &ran.err).contains("3 bytes at the end"), "{command}");
+        let refused = place.run(&format!("{words} --strict --json")).code(2);
+        assert_eq!(refused.kind(), "malformed", "{command}");
+    }
+    assert_eq!(place.run("events stats cut.raw --json").code(0).json()["events"], 4999);
+    let info = place.run("events info cut.raw --json").code(0).json();
+    assert_eq!((&info["tail_bytes"], info["faults"].as_array().unwrap().len()), (&3.into(), 1));
+    std::fs::write(place.path("not.raw"), b"hello world\n").unwrap();
+    assert_eq!(place.run("events info not.raw --json").code(2).kind(), "unknown_format");
 }

@@ -142,6 +142,7 @@ fn told(target: &Target, sink: Sink, source: &Source, json: bool) -> Result<Outc
             "bytes": written.bytes,
             "triggers": written.triggers,
             "triggers_left_out": written.triggers_left,
+            "losses": source.losses(),
         });
         if target.output.as_os_str() == "-" {
             say(&told.to_string());
@@ -153,6 +154,7 @@ fn told(target: &Target, sink: Sink, source: &Source, json: bool) -> Result<Outc
     } else {
         let (events, size) = (counted(written.events, "event"), bytes(written.bytes));
         say(&format!("presence: {events} of {} as {format}, {size}", count(read)));
+        source.say_losses();
         if written.triggers_left > 0 {
             let triggers = counted(written.triggers_left, "trigger");
             say(&format!("presence: {triggers} LEFT OUT: {format} holds none"));

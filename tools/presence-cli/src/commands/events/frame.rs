@@ -3,10 +3,12 @@
 //! # Invariants
 //! - Where the sensor's size is unknown it is as large as the events need, and that is said.
 
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use presence_events::SensorSize;
+use serde_json::json;
 
 use super::picture::Picture;
 use super::source::SourceArguments;
@@ -56,6 +58,7 @@ pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Outcome> {
         picture.get_or_insert_with(|| Picture::new(size)).add(events);
         Ok(())
     })?;
+    source.say_losses();
     let Some(picture) = picture.filter(|_| drawn > 0) else {
         say("presence: no data: there are no events there");
         return Ok(Outcome::NoData);
@@ -63,14 +66,38 @@ pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Outcome> {
     if picture.outside > 0 {
         say(&format!("presence: {} beyond the sensor", counted(picture.outside, "event")));
     }
-    let mut out = Output::open(arguments.output.as_deref())?;
-    match &arguments.output {
-        Some(_) => picture.png(&mut out)?,
-        None => {
-            let is_colour = terminal::stdout_is_live() && !json;
-            picture.draw(usize::from(terminal::width()), is_colour, &mut out)?;
+    put(&picture, arguments.output.as_deref(), json)?;
+    if json {
+        let told = json!({
+            "width": size.width,
+            "height": size.height,
+            "events": drawn,
+            "beyond_sensor": picture.outside,
+            "file": arguments.output.as_ref().map(|path| path.display().to_string()),
+        });
+        if arguments.output.as_ref().is_some_and(|path| path.as_os_str() == "-") {
+            say(&told.to_string());
+        } else {
+            let mut out = Output::stdout();
+            writeln!(out, "{told}")?;
+            out.finish()?;
         }
     }
-    out.finish()?;
     Ok(Outcome::Fine)
+}
+
+/// Into the file, or for people onto the terminal.
+fn put(picture: &Picture, path: Option<&Path>, json: bool) -> Result<()> {
+    let mut out = match path {
+        None if json => return Ok(()),
+        path => Output::open(path)?,
+    };
+    match path {
+        Some(_) => picture.png(&mut out)?,
+        None => {
+            let columns = usize::from(terminal::width());
+            picture.draw(columns, terminal::stdout_is_live(), &mut out)?;
+        }
+    }
+    out.finish()
 }

@@ -55,6 +55,7 @@ pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Outcome> {
         }
         Ok(())
     })?;
+    source.say_losses();
     if left_out > 0 {
         let why = format!("before the first one, or beyond {} bins", count(BINS_MAX as u64));
         say(&format!("presence: {} not drawn: {why}", counted(left_out, "event")));

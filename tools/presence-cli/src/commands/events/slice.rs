@@ -81,6 +81,7 @@ pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Outcome> {
         listing.line(&last)?;
     }
     files.end()?;
+    source.say_losses();
     listing.end()
 }
 

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use presence::TimeUnit;
-use presence_events::{EventBatch, Options, Report, SensorSize, TextOptions, Trigger};
+use presence_events::{EventBatch, OnDamage, Options, Report, SensorSize, TextOptions, Trigger};
 use presence_ingest::{InputFormat, TimeScale};
 
 use super::file::FileEvents;
@@ -16,6 +16,8 @@ use super::stored::StoredEvents;
 use crate::commands::import::{EventColumns, parse_columns, parse_sensor};
 use presence_cli::failure::{Failure, Result};
 use presence_cli::moment::Moment;
+use presence_cli::quantity::counted;
+use presence_cli::terminal::say;
 
 /// Which events.
 #[derive(Debug, Args)]
@@ -44,6 +46,9 @@ pub(super) struct SourceArguments {
     /// Text: the unit of times: s, ms, us or ns.
     #[arg(long, value_name = "UNIT")]
     time_unit: Option<TimeScale>,
+    /// Stop at the first damage or falling time in a file, instead of leaving it out and telling.
+    #[arg(long)]
+    strict: bool,
 }
 
 /// Microseconds, the first and the last one, both included.
@@ -116,7 +121,9 @@ impl SourceArguments {
         let unit = self.time_unit.and_then(|unit| presence_events::TimeUnit::of_name(unit.name()));
         let columns = self.columns.as_ref().map(|columns| columns.to_vec());
         let text = TextOptions { columns, time_unit: unit.unwrap_or_default() };
-        let options = Options { format, sensor_size: self.sensor, text, ..Options::default() };
+        let on_damage = if self.strict { OnDamage::Refuse } else { OnDamage::Skip };
+        let sensor_size = self.sensor;
+        let options = Options { format, sensor_size, text, on_damage, ..Options::default() };
         FileEvents::open(&self.source, options)
     }
 }
@@ -159,6 +166,29 @@ impl Source {
         match &self.kind {
             Kind::File(file) => file.report(),
             Kind::Stored(stored) => stored.report(),
+        }
+    }
+
+    /// What was left out of a file, in words.
+    pub(super) fn losses(&self) -> Vec<String> {
+        let report = self.report();
+        [
+            (report.dropped, "event", "LEFT OUT: beyond the sensor, or marked invalid"),
+            (report.untimed, "event", "LEFT OUT: before the first time word"),
+            (report.unknown_words, "word", "of no known kind"),
+            (report.out_of_order, "event", "below the time of the one before"),
+            (report.tail_bytes, "byte", "at the end that are no whole event"),
+        ]
+        .into_iter()
+        .filter(|(number, ..)| *number > 0)
+        .map(|(number, noun, what)| format!("{} {what}", counted(number, noun)))
+        .collect()
+    }
+
+    /// Tells on standard error what was left out of a file.
+    pub(super) fn say_losses(&self) {
+        for line in self.losses() {
+            say(&format!("presence: {line}"));
         }
     }
 

@@ -125,6 +125,10 @@ pub(super) fn info(arguments: &InfoArguments, json: bool) -> Result<Outcome> {
             members.insert("imu".to_owned(), json!(report.imu));
             members.insert("untimed".to_owned(), json!(report.untimed));
             members.insert("tail_bytes".to_owned(), json!(report.tail_bytes));
+            let faults = report.faults.iter();
+            let faults: Vec<Value> =
+                faults.map(|fault| json!({"byte": fault.offset, "reason": fault.what})).collect();
+            members.insert("faults".to_owned(), json!(faults));
         }
         writeln!(out, "{all}")?;
     } else {
@@ -156,15 +160,16 @@ fn write_info(source: &Source, report: &Report, out: &mut impl Write) -> Result<
         (report.triggers, "triggers"),
         (report.frames, "frames"),
         (report.imu, "samples of the inertial sensor"),
-        (report.dropped, "events beyond the sensor or marked invalid, left out"),
-        (report.untimed, "events before the first time word, left out"),
-        (report.unknown_words, "words of no known kind"),
-        (report.out_of_order, "events below the time of the one before"),
-        (report.tail_bytes, "bytes at the end that are no whole event"),
     ] {
         if number > 0 {
             writeln!(out, "         {} {what}", count(number))?;
         }
+    }
+    for line in source.losses() {
+        writeln!(out, "         {line}")?;
+    }
+    for fault in &report.faults {
+        writeln!(out, "         byte {}: {}", fault.offset, escape(&fault.what))?;
     }
     Ok(())
 }
