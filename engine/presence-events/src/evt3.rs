@@ -17,6 +17,8 @@
 //!   upper part falls by 0x800 or more, 24 bits have wrapped.
 //! - Events before the first upper part have no time, and are counted.
 
+use std::ops::Range;
+
 use crate::batch::{ColumnsMut, SensorSize};
 use crate::error::Result;
 use crate::evt2::count;
@@ -26,37 +28,27 @@ use crate::output::{Output, Trigger};
 use crate::report::Report;
 use crate::words::Words;
 
+/// Words whose events are gathered before they are unpacked into columns.
+const PART: usize = 256;
+/// Room for the events of as many words, and for the lanes behind the last one.
+const EVENTS_MAX: usize = 4096;
 /// Events that one word may give.
 const VECTOR: usize = 12;
 /// Lanes written at a time, of which fewer may be events.
 const LANES: usize = 8;
-/// What a word of a plain kind (0, 2, 6) does to row and lower time, which are kept in one number:
-/// looked up and not branched on, since these kinds follow each other without any pattern.
-#[derive(Debug, Clone, Copy)]
-struct Step {
-    /// Bits of the number that stay.
-    keep: u32,
-    /// Bits of the word that come in, and where they go.
-    take: u32,
-    shift: u32,
-    /// Events that the word gives.
-    events: u16,
-    is_plain: bool,
-}
+/// Events unpacked at a time.
+const BLOCK: usize = 16;
+const _: () = assert!(PART * VECTOR + 4 * LANES + BLOCK <= EVENTS_MAX);
 
+/// The lower time, in the number that holds it together with the row and, in events, the polarity.
 const LOW: u32 = 0xFFF;
-const ROW: u32 = 0x7FF << 12;
-static STEPS: [Step; 16] = steps();
-
-const fn steps() -> [Step; 16] {
-    let other = Step { keep: !0, take: 0, shift: 0, events: 0, is_plain: false };
-    let row = Step { keep: !ROW, take: ROW, shift: 12, is_plain: true, ..other };
-    let event = Step { events: 1, is_plain: true, ..other };
-    let low = Step { keep: !LOW, take: LOW, is_plain: true, ..other };
-    let [_, o1, _, o3, o4, o5, _, rest @ ..] = [other; 16];
-    let [o7, o8, o9, oa, ob, oc, od, oe, of] = rest;
-    [row, o1, event, o3, o4, o5, low, o7, o8, o9, oa, ob, oc, od, oe, of]
-}
+const ROW: u32 = 0x7FF << ROW_SHIFT;
+const ROW_SHIFT: u32 = 12;
+const POLARITY_SHIFT: u32 = 23;
+/// Kinds 0, 2 and 6, which follow each other without any pattern, and are not branched on.
+const PLAIN: u16 = 1 | 1 << 2 | 1 << 6;
+/// What a word of a kind changes of row and lower time.
+static TAKEN: [u32; 16] = [ROW, 0, 0, 0, 0, 0, LOW, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
 /// For each byte the places of its bits, in order.
 static PLACES: [[u16; LANES]; 256] = places();
@@ -125,11 +117,13 @@ impl Words for Evt3 {
             self.untimed(le16(word), report);
             rest = after;
         }
-        // Room for the lanes behind the last event, which are written and are none.
-        let events_max = rest.len() / 2 * VECTOR + LANES;
         let Output { events, triggers, .. } = out;
-        let n = self.timed(rest, events.spare(events_max), triggers, report);
-        events.commit(n);
+        let mut packed = [0; EVENTS_MAX];
+        for part in rest.chunks(PART * 2) {
+            let columns = events.spare(EVENTS_MAX);
+            let n = self.timed(part, columns, &mut packed, triggers, report);
+            events.commit(n);
+        }
     }
 
     fn sensor_size(&self) -> Option<SensorSize> {
@@ -156,50 +150,58 @@ impl Evt3 {
         &mut self,
         words: &[u8],
         columns: ColumnsMut<'_>,
+        packed: &mut [u32; EVENTS_MAX],
         triggers: &mut Vec<Trigger>,
         report: &mut Report,
     ) -> usize {
-        let mut places = Places::new(columns);
-        let mut n = 0;
-        let (mut base_x, mut base_p) = (self.base_x, self.base_p);
-        let mut high_us = self.high_us;
-        let mut state = u32::from(self.y) << 12 | u32::from(self.low);
-        for word in words.chunks_exact(2) {
-            let word = le16(word);
+        let ColumnsMut { t, x, y, p } = columns;
+        let Some(x) = x.first_chunk_mut() else { return 0 };
+        let mut lanes = Lanes { x, packed };
+        let mut rows = Rows { t, y, p };
+        let (mut n, mut unpacked) = (0, 0);
+        let (mut base_x, mut base_p) = (self.base_x, u32::from(self.base_p) << POLARITY_SHIFT);
+        let mut state = u32::from(self.y) << ROW_SHIFT | u32::from(self.low);
+        let mut rest = words;
+        while let Some((&word, after)) = rest.split_first_chunk() {
+            rest = after;
+            let word = u16::from_le_bytes(word);
             let kind = word >> 12;
-            let Some(step) = STEPS.get(usize::from(kind)) else { continue };
-            let (t, y) = (high_us + i64::from(state & LOW), (state >> 12) as u16);
-            if step.is_plain {
+            if PLAIN >> kind & 1 == 1 {
                 // Every word writes an event; only those of kind 2 let it stay.
-                let row = Row { t, y, p: (word >> 11 & 1) as u8 };
-                places.put(n, row, word & 0x7FF);
-                n += usize::from(step.events);
-                state = state & step.keep | u32::from(word) << step.shift & step.take;
+                lanes.put(n, state | polarity(word), word & 0x7FF);
+                n += usize::from(kind == 2);
+                let both = u32::from(word & 0xFFF) * (1 << ROW_SHIFT | 1);
+                let taken = TAKEN.get(usize::from(kind)).copied().unwrap_or(0);
+                state = state & !taken | both & taken;
             } else if kind == 3 {
-                (base_x, base_p) = (word & 0x7FF, (word >> 11 & 1) as u8);
+                (base_x, base_p) = (word & 0x7FF, polarity(word));
+                if let Some((mask, after)) = vectors_of_32(rest) {
+                    n = lanes.put_mask::<4>(n, state | base_p, mask, base_x);
+                    base_x = base_x.wrapping_add(32);
+                    rest = after;
+                }
             } else if kind == 4 {
-                let row = Row { t, y, p: base_p };
-                n += places.put_lanes(n, row, word as u8, base_x);
-                let upper = (word >> 8 & 0xF) as u8;
-                n += places.put_lanes(n, row, upper, base_x.wrapping_add(8));
+                n = lanes.put_mask::<2>(n, state | base_p, u32::from(word & 0xFFF), base_x);
                 base_x = base_x.wrapping_add(12);
             } else if kind == 5 {
-                let row = Row { t, y, p: base_p };
-                n += places.put_lanes(n, row, word as u8, base_x);
+                n = lanes.put_mask::<1>(n, state | base_p, u32::from(word & 0xFF), base_x);
                 base_x = base_x.wrapping_add(8);
             } else if kind == 8 {
-                self.low = (state & LOW) as u16;
-                self.set_high(word & 0xFFF);
-                high_us = self.high_us;
-                state = state & !LOW | u32::from(self.low);
+                if self.high != Some(word & 0xFFF) {
+                    rows.unpack(lanes.packed, unpacked..n, self.high_us);
+                    unpacked = n;
+                    self.set_high(word & 0xFFF);
+                    state &= !LOW;
+                }
             } else if kind == 10 {
-                triggers.push(trigger(t, word));
+                triggers.push(trigger(self.high_us + i64::from(state & LOW), word));
             } else {
                 other(word, report);
             }
         }
-        (self.y, self.base_x, self.base_p) = ((state >> 12) as u16, base_x, base_p);
-        self.low = (state & LOW) as u16;
+        rows.unpack(lanes.packed, unpacked..n, self.high_us);
+        (self.y, self.low) = ((state >> ROW_SHIFT) as u16, (state & LOW) as u16);
+        (self.base_x, self.base_p) = (base_x, (base_p >> POLARITY_SHIFT) as u8);
         n
     }
 
@@ -225,66 +227,96 @@ impl Evt3 {
     }
 }
 
-/// What the events of a vector share.
-#[derive(Debug, Clone, Copy)]
-struct Row {
-    t: i64,
-    y: u16,
-    p: u8,
+/// Events of a part: columns of pixels as they are handed out, all else packed.
+struct Lanes<'a> {
+    x: &'a mut [u16; EVENTS_MAX],
+    packed: &'a mut [u32; EVENTS_MAX],
 }
 
-/// Columns of one length, so that one comparison is enough for all four.
-struct Places<'a> {
+impl Lanes<'_> {
+    /// Writes event `n`.
+    #[inline(always)]
+    fn put(&mut self, n: usize, packed: u32, x: u16) {
+        if let (Some(at), Some(at_x)) = (self.packed.get_mut(n), self.x.get_mut(n)) {
+            (*at, *at_x) = (packed, x);
+        }
+    }
+
+    /// Writes the events of a vector of that many bytes from `n` on; says where they end.
+    #[inline(always)]
+    fn put_mask<const BYTES: u32>(&mut self, n: usize, packed: u32, mask: u32, x: u16) -> usize {
+        let ends = ones_up_to(mask);
+        let mut at = n;
+        for shift in (0..BYTES * 8).step_by(8) {
+            let lanes = self.packed.get_mut(at..).and_then(<[_]>::first_chunk_mut);
+            let xs = self.x.get_mut(at..).and_then(<[_]>::first_chunk_mut);
+            let places = PLACES.get((mask >> shift & 0xFF) as usize);
+            if let (Some(lanes), Some(xs), Some(places)) = (lanes, xs, places) {
+                *lanes = [packed; LANES];
+                let x = x.wrapping_add(shift as u16);
+                *xs = places.map(|place| x.wrapping_add(place));
+            }
+            at = n + (ends >> shift & 0xFF) as usize;
+        }
+        at
+    }
+}
+
+/// The columns that are unpacked.
+struct Rows<'a> {
     t: &'a mut [i64],
-    x: &'a mut [u16],
     y: &'a mut [u16],
     p: &'a mut [u8],
 }
 
-impl<'a> Places<'a> {
-    fn new(columns: ColumnsMut<'a>) -> Self {
-        let len = columns.t.len();
-        Self {
-            t: columns.t,
-            x: columns.x.get_mut(..len).unwrap_or_default(),
-            y: columns.y.get_mut(..len).unwrap_or_default(),
-            p: columns.p.get_mut(..len).unwrap_or_default(),
-        }
-    }
-
-    #[inline(always)]
-    fn put(&mut self, n: usize, row: Row, x: u16) {
-        let (Some(at_t), Some(at_x), Some(at_y), Some(at_p)) =
-            (self.t.get_mut(n), self.x.get_mut(n), self.y.get_mut(n), self.p.get_mut(n))
-        else {
+impl Rows<'_> {
+    /// Unpacks a range in blocks, the last of which may go beyond it.
+    fn unpack(&mut self, packed: &[u32], range: Range<usize>, high_us: i64) {
+        let blocks = range.len().div_ceil(BLOCK);
+        let range = range.start..(range.start + blocks * BLOCK).min(EVENTS_MAX);
+        let (Some(packed), Some(t), Some(y), Some(p)) = (
+            packed.get(range.clone()),
+            self.t.get_mut(range.clone()),
+            self.y.get_mut(range.clone()),
+            self.p.get_mut(range),
+        ) else {
             return;
         };
-        *at_t = row.t;
-        *at_x = x;
-        *at_y = row.y;
-        *at_p = row.p;
-    }
-
-    /// Writes the events of a byte of a vector, and says how many they are.
-    #[inline]
-    fn put_lanes(&mut self, n: usize, row: Row, which: u8, x: u16) -> usize {
-        let lanes = n..n + LANES;
-        if let (Some(at_t), Some(at_x), Some(at_y), Some(at_p), Some(places)) = (
-            self.t.get_mut(lanes.clone()),
-            self.x.get_mut(lanes.clone()),
-            self.y.get_mut(lanes.clone()),
-            self.p.get_mut(lanes),
-            PLACES.get(usize::from(which)),
-        ) {
-            at_t.fill(row.t);
-            at_y.fill(row.y);
-            at_p.fill(row.p);
-            for (at, place) in at_x.iter_mut().zip(places) {
-                *at = x.wrapping_add(*place);
-            }
+        let (packed, _) = packed.as_chunks::<BLOCK>();
+        let (t, _) = t.as_chunks_mut::<BLOCK>();
+        let (y, _) = y.as_chunks_mut::<BLOCK>();
+        let (p, _) = p.as_chunks_mut::<BLOCK>();
+        for (packed, (t, (y, p))) in packed.iter().zip(t.iter_mut().zip(y.iter_mut().zip(p))) {
+            *t = packed.map(|packed| high_us + i64::from(packed & LOW));
+            *y = packed.map(|packed| (packed >> ROW_SHIFT & 0x7FF) as u16);
+            *p = packed.map(|packed| (packed >> POLARITY_SHIFT & 1) as u8);
         }
-        which.count_ones() as usize
     }
+}
+
+/// The polarity of a word in its place.
+#[inline]
+fn polarity(word: u16) -> u32 {
+    u32::from(word & 0x800) << (POLARITY_SHIFT - 11)
+}
+
+/// The 32 pixels of vectors of 12, 12 and 8, as cameras write them, and the words behind them.
+#[inline]
+fn vectors_of_32(words: &[u8]) -> Option<(u32, &[u8])> {
+    let (&[a, b, c, d, e, f], after) = words.split_first_chunk()?;
+    let (first, second) = (u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d]));
+    let third = u16::from_le_bytes([e, f]);
+    let is_row = first >> 12 == 4 && second >> 12 == 4 && third >> 12 == 5;
+    let mask = u32::from(first & 0xFFF) | u32::from(second & 0xFFF) << 12;
+    is_row.then_some((mask | u32::from(third) << 24, after))
+}
+
+/// In byte `i` how many bits of the bytes `0 ..= i` are set.
+#[inline]
+fn ones_up_to(mask: u32) -> u32 {
+    let twos = mask - (mask >> 1 & 0x5555_5555);
+    let fours = (twos & 0x3333_3333) + (twos >> 2 & 0x3333_3333);
+    ((fours + (fours >> 4)) & 0x0F0F_0F0F).wrapping_mul(0x0101_0101)
 }
 
 #[inline]
@@ -308,6 +340,15 @@ fn le16(bytes: &[u8]) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bits_up_to_each_byte() {
+        for mask in [0_u32, 1, 0x8000_0000, u32::MAX, 0x0102_0408, 0xF000_00FF] {
+            let up_to = |byte: u32| (mask & (u32::MAX >> (24 - 8 * byte))).count_ones();
+            let want = [0, 1, 2, 3].map(|byte| up_to(byte) as u8);
+            assert_eq!(ones_up_to(mask).to_le_bytes(), want, "{mask:x}");
+        }
+    }
 
     #[test]
     fn places_of_bits() {
