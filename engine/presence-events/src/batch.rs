@@ -32,6 +32,17 @@ impl SensorSize {
     pub fn index(self, x: u16, y: u16) -> usize {
         usize::from(y) * usize::from(self.width) + usize::from(x)
     }
+
+    /// The same of many pixels, in a table whose rows have `stride` values, at most two more than
+    /// the sensor; beyond any table where a pixel is beyond the sensor.
+    #[inline]
+    pub(crate) fn places(self, stride: u32, x: &[u16], y: &[u16], places: &mut [u32]) {
+        for (place, (x, y)) in places.iter_mut().zip(x.iter().zip(y)) {
+            let is_inside = (*x < self.width) & (*y < self.height);
+            let index = u32::from(*y).wrapping_mul(stride).wrapping_add(u32::from(*x));
+            *place = index | u32::from(is_inside).wrapping_sub(1);
+        }
+    }
 }
 
 /// One event of a camera.

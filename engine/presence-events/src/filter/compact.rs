@@ -4,7 +4,9 @@
 //! - A block of which all are kept is moved as a whole, or not at all; one of which none is kept
 //!   costs nothing. Time ranges and regions mostly meet such blocks.
 
-use crate::batch::EventBatch;
+use std::cell::Cell;
+
+use crate::batch::{ColumnsMut, EventBatch};
 
 /// Events of a block.
 pub(super) const BLOCK: usize = 64;
@@ -20,7 +22,7 @@ pub(super) struct Block<'a> {
 /// Keeps the events whose mark `judge` sets to 1; it is given marks of 0.
 pub(super) fn compact(events: &mut EventBatch, mut judge: impl FnMut(&Block<'_>, &mut [u8])) {
     let len = events.len();
-    let columns = events.columns_mut(0);
+    let mut columns = events.columns_mut(0);
     let (mut read, mut written) = (0, 0);
     while read < len {
         let end = (read + BLOCK).min(len);
@@ -36,7 +38,7 @@ pub(super) fn compact(events: &mut EventBatch, mut judge: impl FnMut(&Block<'_>,
             break;
         };
         judge(&Block { t, x, y, p }, marks);
-        let kept: usize = marks.iter().map(|mark| usize::from(*mark)).sum();
+        let kept = ones(&all_marks);
         if kept == range.len() {
             if written < read {
                 columns.t.copy_within(range.clone(), written);
@@ -45,12 +47,16 @@ pub(super) fn compact(events: &mut EventBatch, mut judge: impl FnMut(&Block<'_>,
                 columns.p.copy_within(range, written);
             }
         } else if kept > 0 {
-            let places = places(&all_marks);
-            let places = places.get(..kept).unwrap_or_default();
-            gather(columns.t, range.clone(), written, places);
-            gather(columns.x, range.clone(), written, places);
-            gather(columns.y, range.clone(), written, places);
-            gather(columns.p, range, written, places);
+            let mut all_places = [0; BLOCK + LANES];
+            find_places(&all_marks, &mut all_places);
+            let places = all_places.get(..kept.next_multiple_of(LANES)).unwrap_or_default();
+            if gather(&mut columns, read, written, places).is_none() {
+                let marks = all_marks.as_slice();
+                gather_end(columns.t, read, written, marks);
+                gather_end(columns.x, read, written, marks);
+                gather_end(columns.y, read, written, marks);
+                gather_end(columns.p, read, written, marks);
+            }
         }
         written += kept;
         read = end;
@@ -58,12 +64,14 @@ pub(super) fn compact(events: &mut EventBatch, mut judge: impl FnMut(&Block<'_>,
     events.truncate(written);
 }
 
-/// For each byte the places of its bits, in order.
-static PLACES: [[u8; LANES]; 256] = bit_places();
+/// For each byte the places of its bits, in order, as bytes of a number.
+static PLACES: [u64; 256] = bit_places();
 const LANES: usize = 8;
+/// A byte 1 in each lane.
+const EACH: u64 = 0x0101_0101_0101_0101;
 
-const fn bit_places() -> [[u8; LANES]; 256] {
-    let mut table = [[0; LANES]; 256];
+const fn bit_places() -> [u64; 256] {
+    let mut table = [0; 256];
     let mut byte = 0;
     while byte < 256 {
         let (mut bit, mut n) = (0, 0);
@@ -71,7 +79,7 @@ const fn bit_places() -> [[u8; LANES]; 256] {
             if byte >> bit & 1 == 1 {
                 #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
                 {
-                    table[byte][n] = bit as u8;
+                    table[byte] |= (bit as u64) << (8 * n);
                 }
                 n += 1;
             }
@@ -83,38 +91,71 @@ const fn bit_places() -> [[u8; LANES]; 256] {
 }
 
 /// Where the marks that are 1 stand, eight at a time and without a branch on them.
-fn places(marks: &[u8; BLOCK]) -> [u8; BLOCK + LANES] {
-    let mut places = [0; BLOCK + LANES];
-    let mut n = 0;
-    for (group, eight) in marks.chunks_exact(LANES).enumerate() {
+#[inline]
+fn find_places(marks: &[u8; BLOCK], places: &mut [u8; BLOCK + LANES]) {
+    let (mut n, mut first) = (0, 0);
+    let (groups, _) = marks.as_chunks();
+    for eight in groups {
         // The lowest bits of eight bytes, gathered in the highest byte of a product.
-        let eight: u64 = eight.try_into().map_or(0, u64::from_le_bytes);
+        let eight = u64::from_le_bytes(*eight);
         let byte = (eight.wrapping_mul(0x0102_0408_1020_4080) >> 56) as usize;
-        let into = places.get_mut(n..n + LANES);
+        let into = places.get_mut(n..).and_then(<[_]>::first_chunk_mut);
         if let (Some(into), Some(found)) = (into, PLACES.get(byte)) {
-            for (place, found) in into.iter_mut().zip(found) {
-                *place = found + (group * LANES) as u8;
-            }
+            *into = (found + first).to_le_bytes();
         }
-        n += byte.count_ones() as usize;
+        n += (eight.wrapping_mul(EACH) >> 56) as usize;
+        first += EACH * LANES as u64;
     }
-    places
 }
 
-fn gather<T: Copy + Default>(
-    column: &mut [T],
-    range: std::ops::Range<usize>,
+/// How many marks are 1.
+#[inline]
+fn ones(marks: &[u8; BLOCK]) -> usize {
+    let (groups, _) = marks.as_chunks();
+    let lanes: u64 = groups.iter().map(|eight| u64::from_le_bytes(*eight)).sum();
+    (lanes.wrapping_mul(EACH) >> 56) as usize
+}
+
+/// Moves the events at `places` behind `read` to `written` and on; `None` where there is no whole
+/// block. Nothing is overwritten before it is read, since events only move to the front; what is
+/// written behind the last of them is written again, or cut off.
+fn gather(columns: &mut ColumnsMut<'_>, read: usize, written: usize, places: &[u8]) -> Option<()> {
+    gather_two(columns.t, columns.x, read, written, places)?;
+    gather_two(columns.y, columns.p, read, written, places)
+}
+
+/// Two columns at a time: as many as keep all their ends in registers.
+fn gather_two<T: Copy, U: Copy>(
+    first: &mut [T],
+    second: &mut [U],
+    read: usize,
     written: usize,
     places: &[u8],
-) {
-    let mut block = [T::default(); BLOCK];
-    for (into, from) in block.iter_mut().zip(column.get(range).unwrap_or_default()) {
-        *into = *from;
+) -> Option<()> {
+    let (from_first, into_first) = blocks(first, read, written)?;
+    let (from_second, into_second) = blocks(second, read, written)?;
+    for (place, (first, second)) in places.iter().zip(into_first.iter().zip(into_second)) {
+        let place = usize::from(*place) & (BLOCK - 1);
+        first.set(from_first.get(place)?.get());
+        second.set(from_second.get(place)?.get());
     }
-    let into = column.get_mut(written..written + places.len()).unwrap_or_default();
-    for (into, place) in into.iter_mut().zip(places) {
-        if let Some(value) = block.get(usize::from(*place) & (BLOCK - 1)) {
-            *into = *value;
+    Some(())
+}
+
+type Cells<T> = [Cell<T>; BLOCK];
+
+/// Two blocks of a column, which may overlap.
+fn blocks<T>(column: &mut [T], read: usize, written: usize) -> Option<(&Cells<T>, &Cells<T>)> {
+    let cells = Cell::from_mut(column).as_slice_of_cells();
+    Some((cells.get(read..)?.first_chunk()?, cells.get(written..)?.first_chunk()?))
+}
+
+/// The same of one column, for the block at the end.
+fn gather_end<T: Copy>(column: &mut [T], read: usize, written: usize, marks: &[u8]) {
+    let kept = (read..).zip(marks).filter(|(_, mark)| **mark == 1);
+    for (into, (from, _)) in (written..).zip(kept) {
+        if from < column.len() {
+            column.copy_within(from..=from, into);
         }
     }
 }

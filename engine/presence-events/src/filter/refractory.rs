@@ -9,7 +9,7 @@
 //! - One time per pixel is the whole state.
 
 use super::Filter;
-use super::compact::compact;
+use super::compact::{BLOCK, compact};
 use crate::batch::{EventBatch, SensorSize};
 
 /// What starts the period.
@@ -45,16 +45,14 @@ impl Filter for Refractory {
     fn apply(&mut self, events: &mut EventBatch) {
         let Self { period_us, reset, size, last } = self;
         let by_any = *reset == RefractoryReset::ByAny;
-        let width = usize::from(size.width);
+        let mut places = [0; BLOCK];
         compact(events, |block, marks| {
-            let pixels = block.x.iter().zip(block.y);
-            for ((mark, t), (x, y)) in marks.iter_mut().zip(block.t).zip(pixels) {
-                let index = usize::from(*y) * width + usize::from(*x);
-                let is_inside = *x < size.width;
-                let Some(last) = last.get_mut(index) else { continue };
-                let keep = is_inside & ((*last == i64::MIN) | (t.wrapping_sub(*last) > *period_us));
+            size.places(size.width.into(), block.x, block.y, &mut places);
+            for ((mark, t), place) in marks.iter_mut().zip(block.t).zip(&places) {
+                let Some(last) = last.get_mut(*place as usize) else { continue };
+                let keep = (*last == i64::MIN) | (t.wrapping_sub(*last) > *period_us);
                 *mark = u8::from(keep);
-                *last = if (by_any | keep) & is_inside { *t } else { *last };
+                *last = if by_any | keep { *t } else { *last };
             }
         });
     }

@@ -65,18 +65,20 @@ fn naive_refractory(
 }
 
 fn naive_background(size: SensorSize, events: &[Event], window: i64) -> Vec<Event> {
-    let mut last: HashMap<(i32, i32), i64> = HashMap::new();
+    // When each pixel fired last: as which event, and at what time.
+    let mut last: HashMap<(i32, i32), (usize, i64)> = HashMap::new();
+    let mut n = 0;
     only(events, |event| {
         if !size.contains(event.x, event.y) {
             return false;
         }
         let (x, y) = (i32::from(event.x), i32::from(event.y));
-        let mut around = (-1..=1).flat_map(|dx| (-1..=1).map(move |dy| (dx, dy)));
-        let keep = around.any(|(dx, dy)| {
-            let before = last.get(&(x + dx, y + dy));
-            (dx, dy) != (0, 0) && before.is_some_and(|t| *t <= event.t && event.t - t <= window)
-        });
-        last.insert((x, y), event.t);
+        let around = (-1..=1).flat_map(|dx| (-1..=1).map(move |dy| (dx, dy)));
+        let neighbours = around.filter(|pixel| *pixel != (0, 0));
+        let before = neighbours.filter_map(|(dx, dy)| last.get(&(x + dx, y + dy))).max();
+        let keep = before.is_some_and(|(_, t)| *t <= event.t && event.t - t <= window);
+        n += 1;
+        last.insert((x, y), (n, event.t));
         keep
     })
 }
