@@ -54,7 +54,7 @@ pub(super) fn stacked_histogram<'py>(
         grid.add(&events.batch);
         grid
     });
-    array(py, grid.shape(), grid.values().to_vec())
+    array(py, grid.shape(), grid.values())
 }
 
 /// Counts in bins of equal width over all the time: `[bins, 2, height, width]`.
@@ -73,7 +73,7 @@ pub(super) fn event_frame<'py>(
         grid.add(&events.batch);
         grid
     });
-    array(py, grid.shape(), grid.values().to_vec())
+    array(py, grid.shape(), grid.values())
 }
 
 /// Polarities spread over the two nearest bins: `[bins, height, width]`.

@@ -3,45 +3,68 @@
 //! # Invariants
 //! - Counts saturate instead of starting again.
 
+use std::collections::BTreeMap;
+
 use super::Span;
+use super::blocks::blocks;
 use crate::batch::{EventBatch, SensorSize};
 
-/// The table that both representations fill.
+/// Events of each bin, polarity and pixel. Counts are bytes, so that more of them stay in a cache;
+/// how often one has started again from 0 is kept beside them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Counts {
+pub(super) struct Counts {
     size: SensorSize,
     bins: usize,
-    values: Vec<u32>,
+    low: Vec<u8>,
+    carried: BTreeMap<usize, u32>,
 }
 
 impl Counts {
-    fn new(size: SensorSize, bins: usize) -> Self {
-        Self { size, bins, values: vec![0; bins * 2 * size.pixels()] }
+    pub(super) fn new(size: SensorSize, bins: usize) -> Self {
+        let low = vec![0; bins * 2 * size.pixels()];
+        Self { size, bins, low, carried: BTreeMap::new() }
     }
 
-    /// Counts events; `bin` says which bin a time falls into, and from when to when that is so. It
-    /// is asked only where a time is in another bin than the one before.
+    /// Counts events; `find` is that of [`blocks`].
     #[inline]
-    fn add(&mut self, events: &EventBatch, bin: impl Fn(i64) -> (Option<usize>, Span)) {
-        let (size, bins, pixels) = (self.size, self.bins, self.size.pixels());
-        let (mut found, mut span) = (None, Span { first: 1, last: 0 });
-        for event in events.iter() {
-            if event.t < span.first || event.t > span.last {
-                (found, span) = bin(event.t);
-            }
-            if let Some(bin) = found
-                && bin < bins
-                && event.x < size.width
-                && event.y < size.height
-            {
-                let channel = bin * 2 + usize::from(event.polarity);
-                let index = channel * pixels + size.index(event.x, event.y);
-                if let Some(count) = self.values.get_mut(index) {
-                    *count = count.saturating_add(1);
+    pub(super) fn add(&mut self, events: &EventBatch, find: impl Fn(i64) -> (Option<usize>, Span)) {
+        let Self { size, low, carried, .. } = self;
+        let pixels = size.pixels();
+        blocks(events, *size, find, |bin: usize, block| {
+            let start = bin.saturating_mul(2 * pixels);
+            let planes = low.get_mut(start..).unwrap_or_default();
+            let Some((off, rest)) = planes.split_at_mut_checked(pixels) else { return };
+            let Some(on) = rest.get_mut(..pixels) else { return };
+            let mut planes = [off, on];
+            for (place, p) in block.places.iter().zip(block.p) {
+                let plane = planes.get_mut(usize::from(p & 1));
+                if let Some(count) = plane.and_then(|plane| plane.get_mut(*place as usize)) {
+                    let (sum, carry) = count.overflowing_add(1);
+                    *count = sum;
+                    if carry {
+                        let index = start + usize::from(p & 1) * pixels + *place as usize;
+                        carry_over(carried, index);
+                    }
                 }
             }
-        }
+        });
     }
+
+    pub(super) fn values(&self) -> Vec<u32> {
+        let mut values: Vec<u32> = self.low.iter().copied().map(u32::from).collect();
+        for (index, carries) in &self.carried {
+            if let Some(value) = values.get_mut(*index) {
+                *value = carries.saturating_mul(256).saturating_add(*value);
+            }
+        }
+        values
+    }
+}
+
+#[cold]
+fn carry_over(carried: &mut BTreeMap<usize, u32>, index: usize) {
+    let carries = carried.entry(index).or_default();
+    *carries = carries.saturating_add(1);
 }
 
 /// Event count frames: a span cut into bins of equal width, `[bin, polarity, y, x]`.
@@ -83,8 +106,8 @@ impl EventFrame {
 
     /// The grid.
     #[must_use]
-    pub fn values(&self) -> &[u32] {
-        &self.counts.values
+    pub fn values(&self) -> Vec<u32> {
+        self.counts.values()
     }
 }
 
@@ -126,14 +149,14 @@ impl StackedHistogram {
 
     /// The grid.
     #[must_use]
-    pub fn values(&self) -> &[u32] {
-        &self.counts.values
+    pub fn values(&self) -> Vec<u32> {
+        self.counts.values()
     }
 
     /// The grid as bytes, counts above `cutoff` cut off there.
     #[must_use]
     pub fn to_u8(&self, cutoff: u8) -> Vec<u8> {
-        self.counts.values.iter().map(|&count| count.min(u32::from(cutoff)) as u8).collect()
+        self.values().into_iter().map(|count| count.min(u32::from(cutoff)) as u8).collect()
     }
 }
 

@@ -9,6 +9,7 @@
 //! - Level 0 is the whole span; each level is part of the one before.
 
 use super::Span;
+use super::counts::Counts;
 use crate::batch::{EventBatch, SensorSize};
 
 /// Sums and numbers, `[level, y, x]`.
@@ -18,8 +19,7 @@ pub struct MixedDensity {
     span: Span,
     levels: usize,
     /// Events of this level and of no shorter one.
-    sums: Vec<i32>,
-    counts: Vec<u32>,
+    counts: Counts,
 }
 
 impl MixedDensity {
@@ -27,36 +27,16 @@ impl MixedDensity {
     #[must_use]
     pub fn new(size: SensorSize, span: Span, levels: usize) -> Self {
         let levels = levels.clamp(1, 62);
-        let values = levels * size.pixels();
-        Self { size, span, levels, sums: vec![0; values], counts: vec![0; values] }
+        Self { size, span, levels, counts: Counts::new(size, levels) }
     }
 
     /// Adds the events of a batch.
     pub fn add(&mut self, events: &EventBatch) {
-        let (size, pixels) = (self.size, self.size.pixels());
-        let us = self.span.us();
-        let (mut level, mut longest, mut shorter) = (0, -1, 0);
-        for event in events.iter() {
-            let Some(since) = self.span.since(event.t) else { continue };
-            if event.x >= size.width || event.y >= size.height {
-                continue;
-            }
-            // The shortest level: the largest i with before_end * 2^i <= us. It is looked for only
-            // where it is another than the one before.
-            let before_end = us - since;
-            if before_end > longest || before_end <= shorter {
-                let halvings = us.checked_div(before_end).map_or(u32::MAX, i64::ilog2) as usize;
-                level = halvings.min(self.levels - 1);
-                longest = us >> level;
-                shorter = if level + 1 == self.levels { -1 } else { us >> (level + 1) };
-            }
-            let index = level * pixels + size.index(event.x, event.y);
-            if let (Some(sum), Some(count)) = (self.sums.get_mut(index), self.counts.get_mut(index))
-            {
-                *sum = sum.saturating_add(i32::from(event.polarity) * 2 - 1);
-                *count = count.saturating_add(1);
-            }
-        }
+        let (span, levels) = (self.span, self.levels);
+        self.counts.add(events, |t| match span.since(t) {
+            Some(since) => level(span, levels, span.us() - since),
+            None => (None, Span { first: t, last: t }),
+        });
     }
 
     /// `[levels, height, width]`.
@@ -68,24 +48,40 @@ impl MixedDensity {
     /// The sums of polarities of all levels.
     #[must_use]
     pub fn polarity_sums(&self) -> Vec<i32> {
-        cumulated(&self.sums, self.size.pixels(), i32::saturating_add)
+        let sum = |off: u32, on: u32| i64::from(on) - i64::from(off);
+        self.stack(|off, on| i32::try_from(sum(off, on)).unwrap_or(i32::MAX), i32::saturating_add)
     }
 
     /// The numbers of events of all levels.
     #[must_use]
     pub fn counts(&self) -> Vec<u32> {
-        cumulated(&self.counts, self.size.pixels(), u32::saturating_add)
+        self.stack(u32::saturating_add, u32::saturating_add)
+    }
+
+    /// One value of the counts of both polarities, each level with all shorter ones in it.
+    fn stack<T: Copy>(&self, join: impl Fn(u32, u32) -> T, add: impl Fn(T, T) -> T) -> Vec<T> {
+        let (values, pixels) = (self.counts.values(), self.size.pixels());
+        let mut all = Vec::with_capacity(values.len() / 2);
+        for level in values.chunks_exact(2 * pixels.max(1)) {
+            let (off, on) = level.split_at(pixels);
+            all.extend(off.iter().zip(on).map(|(off, on)| join(*off, *on)));
+        }
+        for index in (0..all.len().saturating_sub(pixels)).rev() {
+            let shorter = all.get(index + pixels).copied();
+            if let (Some(value), Some(shorter)) = (all.get_mut(index), shorter) {
+                *value = add(*value, shorter);
+            }
+        }
+        all
     }
 }
 
-/// Each level with all shorter ones in it.
-fn cumulated<T: Copy>(values: &[T], pixels: usize, add: impl Fn(T, T) -> T) -> Vec<T> {
-    let mut all = values.to_vec();
-    for index in (0..all.len().saturating_sub(pixels)).rev() {
-        let shorter = all.get(index + pixels).copied();
-        if let (Some(value), Some(shorter)) = (all.get_mut(index), shorter) {
-            *value = add(*value, shorter);
-        }
-    }
-    all
+/// The shortest level of an event `before_end` microseconds before the end: the largest `i` with
+/// `before_end * 2^i <= us`; and from when to when that is so.
+fn level(span: Span, levels: usize, before_end: i64) -> (Option<usize>, Span) {
+    let us = span.us();
+    let halvings = us.checked_div(before_end).map_or(u32::MAX, i64::ilog2) as usize;
+    let level = halvings.min(levels - 1);
+    let shorter = if level + 1 == levels { -1 } else { us >> (level + 1) };
+    (Some(level), Span { first: span.last - (us >> level), last: span.last - shorter - 1 })
 }

@@ -10,6 +10,7 @@
 //! - Events beyond the sensor, and outside the span, are left out.
 //! - Grids are row-major with x last; polarity, where it is a dimension, is 0 (off), 1 (on).
 
+mod blocks;
 mod counts;
 mod density;
 mod surface;
@@ -34,6 +35,11 @@ impl Span {
     #[must_use]
     pub fn us(self) -> i64 {
         self.last.saturating_sub(self.first).max(0)
+    }
+
+    #[inline]
+    fn contains(self, t: i64) -> bool {
+        t >= self.first && t <= self.last
     }
 
     /// Time since the first microsecond, where `t` is in the span.

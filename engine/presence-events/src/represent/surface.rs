@@ -9,6 +9,8 @@
 //! # Invariants
 //! - Memory carries over from slice to slice.
 
+use super::Span;
+use super::blocks::blocks;
 use crate::batch::{EventBatch, SensorSize};
 
 const NEVER: i64 = i64::MIN;
@@ -29,15 +31,18 @@ impl TimeSurface {
 
     /// Remembers the events of a batch.
     pub fn add(&mut self, events: &EventBatch) {
-        let (size, pixels) = (self.size, self.size.pixels());
-        for event in events.iter() {
-            if event.x < size.width && event.y < size.height {
-                let index = usize::from(event.polarity) * pixels + size.index(event.x, event.y);
-                if let Some(memory) = self.memory.get_mut(index) {
-                    *memory = (*memory).max(event.t);
+        let pixels = self.size.pixels();
+        let Some((off, on)) = self.memory.split_at_mut_checked(pixels) else { return };
+        let mut planes = [off, on];
+        let always = |_| (Some(()), Span { first: i64::MIN, last: i64::MAX });
+        blocks(events, self.size, always, |(), block| {
+            for (t, (place, p)) in block.t.iter().zip(block.places.iter().zip(block.p)) {
+                let plane = planes.get_mut(usize::from(p & 1));
+                if let Some(memory) = plane.and_then(|plane| plane.get_mut(*place as usize)) {
+                    *memory = (*memory).max(*t);
                 }
             }
-        }
+        });
     }
 
     /// `[2, height, width]`.

@@ -9,6 +9,7 @@
 //! - The sum of the grid is the sum of the polarities, but for rounding.
 
 use super::Span;
+use super::blocks::blocks;
 use crate::batch::{EventBatch, SensorSize};
 
 /// The grid.
@@ -30,25 +31,28 @@ impl VoxelGrid {
 
     /// Adds the events of a batch.
     pub fn add(&mut self, events: &EventBatch) {
-        let (size, pixels, last) = (self.size, self.size.pixels(), self.bins - 1);
-        let us = self.span.us();
-        let per_us = if us == 0 { 0.0 } else { self.bins as f64 / us as f64 };
-        for event in events.iter() {
-            let Some(since) = self.span.since(event.t) else { continue };
-            if event.x >= size.width || event.y >= size.height {
-                continue;
+        let Self { size, span, bins, ref mut values } = *self;
+        let (pixels, last, us) = (size.pixels(), bins - 1, span.us());
+        let per_us = if us == 0 { 0.0 } else { bins as f64 / us as f64 };
+        let scale = Scale { span, per_us };
+        let find = |t| scale.bin(t);
+        blocks(events, size, find, |bin, block| {
+            let start = (bin as usize).min(last) * pixels;
+            let planes = values.get_mut(start..).unwrap_or_default();
+            let Some((lower, rest)) = planes.split_at_mut_checked(pixels) else { return };
+            let mut upper = rest.get_mut(..pixels);
+            for (t, (place, p)) in block.t.iter().zip(block.places.iter().zip(block.p)) {
+                let part = (scale.position(*t) - f64::from(bin)) as f32;
+                let polarity = if *p == 0 { -1.0 } else { 1.0 };
+                let Some(value) = lower.get_mut(*place as usize) else { continue };
+                *value += polarity * (1.0 - part);
+                let value = match &mut upper {
+                    Some(upper) => upper.get_mut(*place as usize),
+                    None => Some(value),
+                };
+                value.into_iter().for_each(|value| *value += polarity * part);
             }
-            let place = since as f64 * per_us;
-            let bin = place as usize;
-            let share = (place - bin as f64) as f32;
-            let polarity = f32::from(event.polarity) * 2.0 - 1.0;
-            let pixel = size.index(event.x, event.y);
-            for (bin, share) in [(bin, 1.0 - share), (bin + 1, share)] {
-                if let Some(value) = self.values.get_mut(bin.min(last) * pixels + pixel) {
-                    *value += polarity * share;
-                }
-            }
-        }
+        });
     }
 
     /// `[bins, height, width]`.
@@ -61,5 +65,37 @@ impl VoxelGrid {
     #[must_use]
     pub fn values(&self) -> &[f32] {
         &self.values
+    }
+}
+
+/// Times as positions among the bins.
+#[derive(Debug, Clone, Copy)]
+struct Scale {
+    span: Span,
+    per_us: f64,
+}
+
+impl Scale {
+    #[inline]
+    fn position(self, t: i64) -> f64 {
+        t.wrapping_sub(self.span.first) as f64 * self.per_us
+    }
+
+    /// The bin of a time, and times with the same one: positions only rise, so what has the same
+    /// bin at both ends has it in between.
+    fn bin(self, t: i64) -> (Option<u32>, Span) {
+        let moment = Span { first: t, last: t };
+        if self.span.since(t).is_none() {
+            return (None, moment);
+        }
+        let bin = self.position(t) as u32;
+        let edge = |bin: u32| self.span.first.saturating_add((f64::from(bin) / self.per_us) as i64);
+        let wide = Span {
+            first: edge(bin).saturating_add(1),
+            last: edge(bin.saturating_add(1)).saturating_sub(1).min(self.span.last),
+        };
+        let is_same = |t| self.position(t) as u32 == bin;
+        let holds = wide.contains(t) && is_same(wide.first) && is_same(wide.last);
+        (Some(bin), if holds { wide } else { moment })
     }
 }

@@ -81,7 +81,7 @@ fn check(size: SensorSize, events: &[Event], batch: usize, bins: usize) {
         let bin = if width == 0 { 0 } else { ((e.t - span.first) / width) as usize };
         vec![(bin.min(bins - 1) * 2 + usize::from(e.polarity), 1.0)]
     });
-    assert_eq!(floats(frame.values()), want);
+    assert_eq!(floats(&frame.values()), want);
     assert_eq!(frame.shape()[..2], [bins, 2]);
 
     let want = naive(size, bins * 2, events, |e| {
@@ -89,7 +89,7 @@ fn check(size: SensorSize, events: &[Event], batch: usize, bins: usize) {
         let inside = (bin < bins).then_some((bin * 2 + usize::from(e.polarity), 1.0));
         inside.into_iter().collect()
     });
-    assert_eq!(floats(histogram.values()), want);
+    assert_eq!(floats(&histogram.values()), want);
 
     let want = naive(size, bins, events, |e| {
         let place = if us == 0 { 0.0 } else { (e.t - span.first) as f64 / us as f64 * bins as f64 };
@@ -164,4 +164,6 @@ fn histograms_as_bytes_are_cut_off() {
         (histogram.values()[0], histogram.to_u8(255)[0], histogram.to_u8(10)[0]),
         (300, 255, 10)
     );
+    (0..3).for_each(|_| histogram.add(&batch));
+    assert_eq!(histogram.values().iter().sum::<u32>(), 1_200);
 }
