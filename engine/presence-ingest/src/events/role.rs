@@ -20,7 +20,7 @@ pub enum Role {
     Frames,
     /// Threshold crossings of an ATIS: columns as events.
     Exposures,
-    /// Events with a colour: `x`, `y` (u16) and `rgb` (u8 [3]).
+    /// Events with a colour: `x`, `y` (u16) and `rgb` (three u8).
     Colors,
 }
 
