@@ -190,13 +190,29 @@ impl EventBatch {
 
     /// Appends events given as columns, as many as the shortest has; a polarity other than 0 is 1.
     pub fn extend_columns(&mut self, t: &[i64], x: &[u16], y: &[u16], polarity: &[u8]) {
+        self.extend_judged(t, x, y, polarity, |polarity| polarity != 0);
+    }
+
+    /// Appends events given as columns, as many as the shortest has; a polarity above 0 is 1.
+    pub fn extend_signed_columns(&mut self, t: &[i64], x: &[u16], y: &[u16], polarity: &[i8]) {
+        self.extend_judged(t, x, y, polarity, |polarity| polarity > 0);
+    }
+
+    fn extend_judged<P: Copy>(
+        &mut self,
+        t: &[i64],
+        x: &[u16],
+        y: &[u16],
+        polarity: &[P],
+        is_on: impl Fn(P) -> bool,
+    ) {
         let events = t.len().min(x.len()).min(y.len()).min(polarity.len());
         let into = self.spare(events);
         into.t.copy_from_slice(t.get(..events).unwrap_or_default());
         into.x.copy_from_slice(x.get(..events).unwrap_or_default());
         into.y.copy_from_slice(y.get(..events).unwrap_or_default());
-        for (into, polarity) in into.p.iter_mut().zip(polarity) {
-            *into = u8::from(*polarity != 0);
+        for (into, &polarity) in into.p.iter_mut().zip(polarity) {
+            *into = u8::from(is_on(polarity));
         }
         self.commit(events);
     }
@@ -301,6 +317,16 @@ mod tests {
         batch.extend_columns(&[1, 2, 3], &[4, 5, 6], &[7, 8, 9], &[0, 255]);
         assert_eq!((batch.t(), batch.x(), batch.y()), (&[1, 2][..], &[4, 5][..], &[7, 8][..]));
         assert_eq!(batch.polarity(), [0, 1]);
+    }
+
+    #[test]
+    fn signed_columns_are_taken_as_far_as_all_have_them() {
+        let mut batch = EventBatch::new();
+        batch.extend_signed_columns(&[5], &[6], &[7], &[-1]);
+        batch.extend_signed_columns(&[8, 9, 10], &[11, 12], &[13, 14, 15], &[1, 0, 1]);
+        let event = |t, x, y, polarity| Event { t, x, y, polarity };
+        let wanted = [event(5, 6, 7, 0), event(8, 11, 13, 1), event(9, 12, 14, 0)];
+        assert!(batch.iter().eq(wanted));
     }
 
     #[test]

@@ -41,18 +41,19 @@ impl Gathered {
             found: vec![None; times.len()],
             columns: widths.iter().map(|width| vec![0; width * times.len()]).collect(),
         };
-        let mut order: Vec<u32> = Vec::new();
+        let mut order: Vec<(i64, u32)> = Vec::new();
         let sorted = times.is_sorted();
         if !sorted {
             let count = u32::try_from(times.len())
                 .map_err(|_| Error::invalid("more than 2^32 moments in one call"))?;
-            order.extend(0..count);
-            order.sort_by_key(|&index| times.get(index as usize).copied());
+            // With their times, which need not be fetched from all over the memory then.
+            order.extend(times.iter().copied().zip(0..count));
+            order.sort_unstable();
         }
         let mut held: Option<(usize, Page, i64)> = None;
         for step in 0..times.len() {
             let index =
-                if sorted { step } else { order.get(step).map_or(step, |&index| index as usize) };
+                if sorted { step } else { order.get(step).map_or(step, |at| at.1 as usize) };
             let Some(&t) = times.get(index) else { continue };
             // Within the page at hand, unless the next piece may begin at or before `t`.
             let inside = held.as_ref().filter(|(_, _, last)| t < *last);

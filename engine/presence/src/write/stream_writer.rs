@@ -107,6 +107,13 @@ impl Appender {
         ts >= self.floor && self.room > 0 && !self.core.gate.is_halted()
     }
 
+    /// Whether these are the bytes of one record, column by column.
+    fn is_record(&self, columns: &[&[u8]]) -> bool {
+        let lanes = self.stream.layout.lanes().get(1..).unwrap_or_default();
+        let widths = lanes.iter().map(|lane| lane.value_bytes);
+        widths.eq(columns.iter().map(|bytes| bytes.len()))
+    }
+
     /// Finds out why a record at `ts` may not be written at once, and makes room.
     #[cold]
     fn prepare(&mut self, ts: i64) -> Result<()> {
@@ -365,6 +372,16 @@ impl ColumnWriter {
     /// # Errors
     /// [`Error::Batch`] for a wrong number of columns or bytes, and as [`StreamWriter::append`].
     pub fn append(&mut self, ts: i64, columns: &[&[u8]]) -> Result<()> {
+        let appender = &mut self.appender;
+        if appender.may_append(ts) && appender.is_record(columns) {
+            appender.tail.put_many(0, 1, bytemuck::bytes_of(&ts));
+            for (index, bytes) in columns.iter().enumerate() {
+                appender.tail.put_many(index + 1, 1, bytes);
+            }
+            appender.tail.publish(1);
+            appender.accept(ts);
+            return Ok(());
+        }
         self.append_columns(&[ts], columns)
     }
 
