@@ -1,10 +1,13 @@
 """How fast the Python package is, beside the numbers to reach and what users would pick instead.
 
-    pip install ./bindings/python positronic   # positronic is left out where it is missing
-    python benches/python/speed.py
+    pip install ./bindings/python polars
+    pip install --no-deps dynamic-prefetching-cache==0.1.3 evlib==0.13.2 positronic==0.2.1
+    python benches/python/speed.py [importing tracks streams positronic cache events]
 
-Medians of the CPU time of the calling thread, so that a busy machine changes little; each row is
-one call unless it says otherwise. Absolute times are those of the machine.
+Peers that are not installed are left out (positronic needs pyarrow). Medians of the CPU time of the
+calling thread, so that a busy machine changes little; each row is one call unless it says
+otherwise. The rows of events are by the clock, as the peer works on several threads. Absolute times
+are those of the machine.
 """
 
 from __future__ import annotations
@@ -86,7 +89,9 @@ def streams(folder: Path) -> None:
     row("at, a Python int", nanos(lambda: stream.at(next(asked))), 1_000)
     row("at, and its value", nanos(lambda: stream.at(next(asked)).value))
     many = rng.choice(times, 100_000)
-    row("at_many of 100,000, each", nanos(lambda: stream.at_many(many), number=5) / 100_000, 60)
+    row("at_many of 100,000 in any order, each", nanos(lambda: stream.at_many(many), number=5) / 1e5, 60)
+    in_order = np.sort(many)
+    row("at_many of 100,000 in order, each", nanos(lambda: stream.at_many(in_order), number=5) / 1e5, 60)
     pairs = [(int(times[at]), int(times[at + 5_000])) for at in range(0, 900_000, 9)]
     spans = iter(pairs * 4)
 
@@ -102,7 +107,7 @@ def streams(folder: Path) -> None:
     row("the whole stream to polars", nanos(lambda: stream.to_polars(), number=1))
 
 
-def tracks() -> None:
+def tracks(_: Path) -> None:
     tracker = presence.PresenceTracker()
     seen = [(1, 0.9)]
     frames = iter(range(2_000_000))
@@ -121,7 +126,7 @@ def children_ns() -> float:
     return (used.ru_utime + used.ru_stime) * 1e9
 
 
-def importing() -> None:
+def importing(_: Path) -> None:
     def fresh(code: str) -> float:
         rounds = []
         for _ in range(9):
@@ -137,36 +142,124 @@ def importing() -> None:
 
 def positronic(folder: Path) -> None:
     try:
-        from positronic.dataset.signal import SimpleSignal, SimpleSignalWriter  # type: ignore
+        from positronic.dataset.vector import SimpleSignal, SimpleSignalWriter  # type: ignore
     except ImportError:
-        try:
-            from positronic.dataset.vector import SimpleSignal, SimpleSignalWriter  # type: ignore
-        except ImportError:
-            print("positronic is not installed: its rows are left out")
-            return
+        print("positronic is not installed: its rows are left out")
+        return
     path = folder / "signal.parquet"
     began = time.thread_time_ns()
     with SimpleSignalWriter(path) as writer:
-        for ts in range(200_000):
+        for ts in range(RECORDS):
             writer.append(float(ts), ts * 1_000)
-    row("positronic: append, a record", (time.thread_time_ns() - began) / 200_000)
-    began = time.thread_time_ns()
+    row("positronic: append, a record", (time.thread_time_ns() - began) / RECORDS)
+    began = time.process_time_ns()
     signal = SimpleSignal(path)
     signal.time[100_000_000]
-    row("positronic: open and first read, 200,000 records", time.thread_time_ns() - began)
+    row("positronic: open and first read, 1 M records", time.process_time_ns() - began)
     row("positronic: time[t]", nanos(lambda: signal.time[150_000_000], number=2_000))
     asked = np.arange(100_000) * 1_000
     row("positronic: 100,000 times, each", nanos(lambda: signal.time[asked].values(), 3, 1) / 1e5)
     row("positronic: window of 5,000", nanos(lambda: signal.time[0:5_000_000].values(), 3, 200))
 
 
+class Numbers:
+    """Loads at once."""
+
+    def load(self, key: int) -> int:
+        return key
+
+    def get_available_frames(self) -> set[int]:
+        return set()
+
+
+def hits(module: Any) -> float:
+    """A hit on the key that was asked for before the last one."""
+    predictor = module.DynamicDataPredictor(possible_jumps=[-5, 5])
+    with module.DynamicPrefetchingCache(Numbers(), predictor, max_keys_cached=100) as cache:
+        cache.get(50), cache.get(51)
+        time.sleep(0.5)
+        keys = iter([50, 51] * 1_000_000)
+        return nanos(lambda: cache.get(next(keys)), number=5_000)
+
+
+def cache(_: Path) -> None:
+    from presence import prefetch
+
+    row("prefetch: a hit", hits(prefetch), 500)
+    try:
+        import dynamic_prefetching_cache as peer  # type: ignore
+    except ImportError:
+        print("dynamic-prefetching-cache is not installed: its row is left out")
+        return
+    row("dynamic-prefetching-cache: a hit", hits(peer))
+
+
+EVENTS = 5_000_000
+
+
+def recording(folder: Path) -> Path:
+    """Ten seconds of 640 x 480 pixels, one in fifty events from hot ones."""
+    from presence import events
+
+    rng = np.random.default_rng(5)
+    x, y = rng.integers(0, 640, EVENTS), rng.integers(0, 480, EVENTS)
+    hot = rng.random(EVENTS) < 0.02
+    x[hot], y[hot] = rng.integers(0, 5, hot.sum()), 7
+    t = np.sort(rng.integers(0, 10_000_000, EVENTS))
+    p = rng.integers(0, 2, EVENTS).astype(np.int8)
+    path = folder / "recording.raw"
+    events.Events(t, x.astype(np.uint16), y.astype(np.uint16), p).write(path, "evt2")
+    return path
+
+
+def clock(call: Callable[[], Any], repeat: int) -> float:
+    rounds = []
+    for _ in range(repeat):
+        began = time.perf_counter_ns()
+        call()
+        rounds.append(time.perf_counter_ns() - began)
+    return median(rounds)
+
+
+def preprocessed(module: Any, filtering: Any, path: Path) -> Any:
+    return filtering.preprocess_events(
+        module.load_events(str(path)), t_start=0.5, t_end=9.5, roi=(10, 629, 10, 469)
+    ).collect()
+
+
+def events(folder: Path) -> None:
+    from presence import evlib
+
+    path = recording(folder)
+    load = clock(lambda: evlib.load_events(path).collect(), 5)
+    row("evlib names: load_events, 5 M events", load)
+    ours = clock(lambda: preprocessed(evlib, evlib, path), 5)
+    row("evlib names: load_events + preprocess_events", ours)
+    straight = clock(
+        lambda: evlib.preprocess_events(path, 0.5, 9.5, (10, 629, 10, 469)).collect(), 5
+    )
+    row("evlib names: preprocess_events(path)", straight)
+    try:
+        import evlib as peer  # type: ignore
+    except ImportError:
+        print("evlib is not installed: its rows are left out")
+        return
+    row("evlib: load_events", clock(lambda: peer.load_events(str(path)).collect(), 1))
+    theirs = clock(lambda: preprocessed(peer, peer.filtering, path), 1)
+    row("evlib: load_events + preprocess_events", theirs)
+    print(f"{'':58} {theirs / ours:10.1f} x, 50 to reach; {theirs / straight:.1f} x from the path")
+
+
+PARTS = (importing, tracks, streams, positronic, cache, events)
+
+
 def main() -> None:
     print(f"{'':58} {'median':>12} {'to reach':>12}")
-    importing()
-    tracks()
+    wanted = sys.argv[1:]
     with tempfile.TemporaryDirectory() as folder:
-        streams(Path(folder))
-        positronic(Path(folder))
+        for part in PARTS:
+            if not wanted or part.__name__ in wanted:
+                part(Path(folder))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 python examples/events_to_voxels.py [recording]
 """
 
+# %%
 import sys
 
 import numpy as np
@@ -19,6 +20,7 @@ def made_up() -> events.Events:
     return events.Events(t, x, y, np.tile(np.array([-1, 1], np.int8), len(t) // 2))
 
 
+# %%
 def draw(grid: np.ndarray) -> str:
     """The larger the value, whatever its sign, the darker."""
     rows, columns = -(-grid.shape[0] // 16), -(-grid.shape[1] // 64)
@@ -29,12 +31,15 @@ def draw(grid: np.ndarray) -> str:
     return "\n".join("".join(SHADES[shade] for shade in row) for row in shades)
 
 
+# %%
 recording = events.read(sys.argv[1]) if len(sys.argv) > 1 else made_up()
 start = int(recording.t[0])
 part = events.window(recording, start, start + 40_000)
 part = events.filter(part, refractory_us=100)
 width, height = (side + 1 for side in part.corner())
 grid = events.represent(part, "voxel_grid", height=height, width=width, bins=4)
+
+# %%
 for number, layer in enumerate(grid):
     print(f"bin {number}: {layer.sum():+.0f}")
     print(draw(layer))

@@ -1,11 +1,13 @@
 """How much of each hour a class was present, drawn as bars."""
 
+# %%
 import random
 
 from presence import PresenceTracker
 
 CAT, HOUR_US, FRAME_US = 7, 3_600_000_000, 1_000_000
 
+# %%
 # A day of a camera that looks once a second; the cat comes at dawn and in the evening.
 tracker = PresenceTracker(fps=1)
 chance = random.Random(1)
@@ -15,6 +17,7 @@ for second in range(24 * 3600):
     seen = [(CAT, 0.9)] if chance.random() < likely else []
     tracker.update_batch(second * FRAME_US, seen, 0.5)
 
+# %%
 for hour in range(24):
     start = hour * HOUR_US
     share = tracker.query_presence(CAT, start, start + HOUR_US - 1)

@@ -4,6 +4,7 @@ where the boxes are.
     python examples/scrubbing_mot.py [gt.txt]
 """
 
+# %%
 import random
 import sys
 import tempfile
@@ -25,6 +26,7 @@ def made_up() -> Path:
     return path
 
 
+# %%
 def draw(boxes) -> str:
     """Boxes in a picture of 1920 x 1080."""
     grid = [[" "] * WIDTH for _ in range(HEIGHT)]
@@ -38,6 +40,7 @@ def draw(boxes) -> str:
     return "\n".join("|" + "".join(row) + "|" for row in grid)
 
 
+# %%
 provider = MOTDataProvider(sys.argv[1] if len(sys.argv) > 1 else made_up())
 frames = sorted(provider.get_available_frames())
 predictor = DynamicDataPredictor([-30, 30], length=frames[-1] + 1)
@@ -51,6 +54,7 @@ with DynamicPrefetchingCache(provider, predictor, max_keys_cached=200) as cache:
         frame = min(max(frame + step, frames[0]), frames[-1])
     stats = cache.stats()
 
+# %%
 print(f"frame {data.frame_number}: {len(data.detections)} boxes")
 print(draw(data.detections))
 print(f"there already: {stats['hits'] / (stats['hits'] + stats['misses']):.0%}")

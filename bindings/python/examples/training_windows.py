@@ -1,6 +1,7 @@
 """Windows for training from recorded episodes: a state and what was done after it, at 20 a second,
 whatever rates they were recorded at."""
 
+# %%
 import tempfile
 
 import numpy as np
@@ -19,6 +20,7 @@ with LocalDatasetWriter(root) as writer:
             for step in range(120):  # the command at 30 a second
                 episode.append("command", float(np.cos(step / 12 + number)), step * SECOND // 30)
 
+# %%
 chance = np.random.default_rng(0)
 states, actions = [], []
 dataset = LocalDataset(root)
@@ -30,6 +32,7 @@ for episode in dataset:
 batch = np.stack(states), np.stack(actions)
 print(f"{len(dataset)} episodes: states {batch[0].shape}, actions {batch[1].shape}")
 
+# %%
 for joint in range(3):
     line = batch[0][0, :, joint]
     heights = ((line + 1) / 2 * 7.99).astype(int)

@@ -31,7 +31,7 @@ pub(crate) fn fsck_json(
         }
     });
     options.strict = strict;
-    let mut watch = Watch::new(progress);
+    let mut watch = Watch::new(py, progress)?;
     let report =
         py.detach(|| presence_fsck::check(&path, &options, &mut |at| watch.tell(at.done, at.all)));
     if let Some(error) = watch.raised() {

@@ -267,7 +267,7 @@ impl Database {
     }
 
     /// Rewrites segments into fewer, better ones. ``progress(done, all)`` is told bytes, and ends
-    /// it by returning ``False``.
+    /// it by returning ``False``; ``True`` is a bar.
     #[pyo3(signature = (*, progress = None))]
     fn compact<'py>(
         &self,
@@ -275,7 +275,7 @@ impl Database {
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Bound<'py, PyDict>> {
         let engine = self.engine(py)?;
-        let mut watch = Watch::new(progress);
+        let mut watch = Watch::new(py, progress)?;
         let done = py.detach(|| engine.compact(|done, all| watch.tell(done, all)));
         let done = watch.end(py, done)?;
         let told = PyDict::new(py);
@@ -324,7 +324,7 @@ impl Database {
         let engine = self.engine(py)?;
         let mut options = BackupOptions::default();
         options.copy = copy;
-        let mut watch = Watch::new(progress);
+        let mut watch = Watch::new(py, progress)?;
         let done = py.detach(|| engine.backup(&out, &options, |done, all| watch.tell(done, all)));
         let done = watch.end(py, done)?;
         let told = PyDict::new(py);

@@ -5,6 +5,7 @@
 //! - Rules are the engine's; here arguments are read and columns handed over.
 
 mod grids;
+mod reading;
 
 use std::fs::File;
 use std::io::{BufWriter, Read, Write};
@@ -13,18 +14,17 @@ use std::path::PathBuf;
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
 use presence_events::filter::{
     ActivityFilter, BackgroundActivity, Filter, HotPixelFilter, HotPixelRule, PixelCounts,
-    PolarityFilter, Refractory, RefractoryReset, Roi, RoiFilter, TimeFilter,
+    PolarityFilter, Preprocess, PreprocessOptions, Refractory, RefractoryReset, Roi, RoiFilter,
+    TimeFilter,
 };
 use presence_events::{
-    AutoDecoder, Decoder, EncodeOptions, Event, EventBatch, EventError, EventErrorKind, Format,
-    Options, Output, SensorSize, TextOptions, TextStyle, TimeUnit, detect, encoder,
+    EncodeOptions, EventBatch, EventError, EventErrorKind, Format, Output, SensorSize, TextStyle,
+    TimeUnit, detect, encoder,
 };
 use pyo3::prelude::*;
 
 use crate::error::{invalid, raise};
 
-/// Bytes of a file that are read at once.
-const CHUNK: usize = 1 << 20;
 /// Bytes that are looked at to tell the format.
 const HEAD: usize = 1 << 16;
 /// Pixels of a sensor at most, for tables of them.
@@ -38,6 +38,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(grids::time_surface, module)?)?;
     module.add_function(wrap_pyfunction!(grids::last_times, module)?)?;
     module.add_function(wrap_pyfunction!(events_format, module)?)?;
+    module.add_class::<reading::EventReader>()?;
     module.add_class::<Events>()
 }
 
@@ -69,6 +70,7 @@ impl Wrong {
             },
             Self::Content(error) => match error.kind {
                 EventErrorKind::Invalid => ("InvalidError", None),
+                EventErrorKind::Unreadable => ("StorageError", Some(error.offset)),
                 EventErrorKind::UnknownFormat | EventErrorKind::Unsupported => {
                     ("IncompatibleError", Some(error.offset))
                 }
@@ -99,35 +101,6 @@ fn events_format(py: Python<'_>, path: PathBuf) -> PyResult<&'static str> {
     found.map_err(|wrong: Wrong| wrong.exception(py, &path))
 }
 
-fn read(
-    path: &std::path::Path,
-    options: Options,
-) -> Result<(EventBatch, Option<SensorSize>), Wrong> {
-    let mut file = File::open(path)?;
-    let mut decoder = AutoDecoder::new(options);
-    let mut out = Output::new(usize::MAX);
-    let mut chunk = vec![0; CHUNK];
-    loop {
-        let bytes = file.read(&mut chunk)?;
-        if bytes == 0 {
-            break;
-        }
-        let mut rest = chunk.get(..bytes).unwrap_or_default();
-        while !rest.is_empty() {
-            let taken = decoder.feed(rest, &mut out)?;
-            rest = rest.get(taken..).unwrap_or_default();
-            // Beside events nothing is of interest here.
-            out.triggers.clear();
-            out.frames.clear();
-            out.imu.clear();
-            out.colors.clear();
-            out.exposures.clear();
-        }
-    }
-    decoder.finish(&mut out)?;
-    Ok((std::mem::take(&mut out.events), decoder.sensor_size()))
-}
-
 /// The unit of times in text by its name.
 fn unit(py: Python<'_>, name: &str) -> PyResult<TimeUnit> {
     TimeUnit::of_name(name).ok_or_else(|| invalid(py, format!("{name:?} is no unit of time")))
@@ -135,6 +108,13 @@ fn unit(py: Python<'_>, name: &str) -> PyResult<TimeUnit> {
 
 fn format_of(py: Python<'_>, name: &str) -> PyResult<Format> {
     Format::of_name(name).ok_or_else(|| invalid(py, format!("{name:?} is no format of events")))
+}
+
+fn percentile_rule(py: Python<'_>, percent: f64) -> PyResult<HotPixelRule> {
+    if (0.0..=100.0).contains(&percent) {
+        return Ok(HotPixelRule::Percentile(percent));
+    }
+    Err(invalid(py, format!("{percent} is no percentile from 0 to 100")))
 }
 
 /// Events of a camera: times in microseconds, pixels, and 1 (the light rose) or 0.
@@ -207,33 +187,27 @@ impl Events {
             return Err(invalid(py, "columns of different lengths"));
         }
         let batch = py.detach(|| {
-            let mut batch = EventBatch::with_capacity(t.len());
-            for (&t, (&x, (&y, &p))) in t.iter().zip(x.iter().zip(y.iter().zip(p))) {
-                batch.push(Event { t, x, y, polarity: u8::from(p > 0) });
-            }
+            let mut batch = EventBatch::new();
+            batch.extend_signed_columns(t, x, y, p);
             batch
         });
         Ok(Self { batch, declared: None })
     }
 
-    /// All events of a file, in its order.
+    /// All events of a file, in its order; ``progress(done, all)`` is told bytes.
     #[staticmethod]
-    #[pyo3(signature = (path, *, format = None, time_unit = "auto", columns = None))]
+    #[pyo3(signature = (path, *, format = None, time_unit = "auto", columns = None,
+        progress = None))]
     fn read(
         py: Python<'_>,
         path: PathBuf,
         format: Option<&str>,
         time_unit: &str,
         columns: Option<&str>,
+        progress: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
-        let format = format.map(|name| format_of(py, name)).transpose()?;
-        let columns = columns.map(TextOptions::columns_of).transpose();
-        let columns = columns.map_err(|error| invalid(py, error.what))?;
-        let text = TextOptions { columns, time_unit: unit(py, time_unit)? };
-        let options = Options { format, text, ..Options::default() };
-        let (batch, declared) =
-            py.detach(|| read(&path, options)).map_err(|wrong| wrong.exception(py, &path))?;
-        Ok(Self { batch, declared })
+        let options = reading::options(py, format, time_unit, columns)?;
+        reading::read(py, path, &options, progress)
     }
 
     /// Writes them to a file, which appears when it is whole.
@@ -366,10 +340,7 @@ impl Events {
     #[pyo3(signature = (percentile = None))]
     fn without_hot_pixels(&self, py: Python<'_>, percentile: Option<f64>) -> PyResult<Self> {
         let rule = match percentile {
-            Some(percent) if (0.0..=100.0).contains(&percent) => HotPixelRule::Percentile(percent),
-            Some(percent) => {
-                return Err(invalid(py, format!("{percent} is no percentile from 0 to 100")));
-            }
+            Some(percent) => percentile_rule(py, percent)?,
             None => HotPixelRule::default(),
         };
         let size = self.table(py)?;
@@ -377,6 +348,52 @@ impl Events {
             let mut counts = PixelCounts::new(size);
             counts.add(&self.batch);
             self.filtered(&mut [&mut HotPixelFilter::new(&counts, rule)])
+        }))
+    }
+
+    /// Of these, time, region and polarity as in `select`, hot pixels by a percentile, and a
+    /// refractory period after any event, in this order. Events have to be in the order of time.
+    #[pyo3(signature = (*, first, last, roi, polarity, percentile, period_us))]
+    #[expect(clippy::too_many_arguments, reason = "named by the Python function that calls this")]
+    fn preprocessed(
+        &self,
+        py: Python<'_>,
+        first: Option<i64>,
+        last: Option<i64>,
+        roi: Option<(u16, u16, u16, u16)>,
+        polarity: Option<u8>,
+        percentile: Option<f64>,
+        period_us: Option<i64>,
+    ) -> PyResult<Self> {
+        let hot_pixels = percentile.map(|percent| percentile_rule(py, percent)).transpose()?;
+        let roi = roi.map(|(x_min, x_max, y_min, y_max)| Roi { x_min, x_max, y_min, y_max });
+        let refractory = period_us.map(|us| (us, RefractoryReset::ByAny));
+        let sensor_size = self.table(py)?;
+        let options =
+            PreprocessOptions { sensor_size, first, last, roi, polarity, hot_pixels, refractory };
+        let is_counted = hot_pixels.is_some();
+        Ok(py.detach(|| {
+            let mut chain = Preprocess::new(options);
+            // Piece by piece, which stays in a core's own cache.
+            let pieces = || (0..self.batch.len()).step_by(Output::EVENTS_MAX);
+            let mut piece = EventBatch::new();
+            let mut batch = EventBatch::with_capacity(self.batch.len());
+            let take = |piece: &mut EventBatch, start: usize| {
+                piece.clear();
+                piece.extend_from(&self.batch, start..start + Output::EVENTS_MAX);
+            };
+            if is_counted {
+                for start in pieces() {
+                    take(&mut piece, start);
+                    chain.count(&piece);
+                }
+            }
+            for start in pieces() {
+                take(&mut piece, start);
+                chain.apply(&mut piece);
+                batch.extend_from(&piece, 0..piece.len());
+            }
+            Self { batch, declared: self.declared }
         }))
     }
 

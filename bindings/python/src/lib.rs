@@ -15,6 +15,7 @@ mod events;
 mod moment;
 mod options;
 mod prefetch;
+mod process;
 mod record;
 mod samples;
 mod schema;
@@ -48,5 +49,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(database::create, module)?)?;
     module.add_function(wrap_pyfunction!(check::fsck_json, module)?)?;
     module.add_function(wrap_pyfunction!(tool::run_tool, module)?)?;
+    module.add_function(wrap_pyfunction!(process::_forked, module)?)?;
     Ok(())
 }

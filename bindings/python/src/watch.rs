@@ -22,9 +22,17 @@ pub(crate) struct Watch {
 
 impl Watch {
     /// Tells `progress`, a callable of two numbers, where there is one; it may return `False` to
-    /// end the call.
-    pub(crate) fn new(progress: Option<Py<PyAny>>) -> Self {
-        Self { progress, told: None, raised: None }
+    /// end the call. `True` is a bar, `False` is nothing.
+    pub(crate) fn new(py: Python<'_>, progress: Option<Py<PyAny>>) -> PyResult<Self> {
+        let progress = match progress {
+            Some(wish) => match wish.extract::<bool>(py) {
+                Ok(true) => Some(py.import("presence._progress")?.call_method0("Bar")?.unbind()),
+                Ok(false) => None,
+                Err(_) => Some(wish),
+            },
+            None => None,
+        };
+        Ok(Self { progress, told: None, raised: None })
     }
 
     /// Whether the call goes on, of which `done` of `all` is done.

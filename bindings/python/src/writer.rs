@@ -14,6 +14,7 @@ use pyo3::types::{PyDict, PyTuple};
 
 use crate::error::{OrRaise, raise};
 use crate::moment::{Round, timestamp};
+use crate::process;
 use crate::record::scalar_bytes;
 use crate::schema::numpy_name;
 use crate::stream::times;
@@ -32,6 +33,8 @@ use crate::stream::times;
 pub(crate) struct StreamWriter {
     stream: Stream,
     writer: Mutex<Option<ColumnWriter>>,
+    /// Of the process that made it.
+    generation: u64,
 }
 
 /// The bytes of one column's values.
@@ -72,7 +75,8 @@ fn bytes<'py>(
 
 impl StreamWriter {
     pub(crate) fn new(stream: &Stream, writer: ColumnWriter) -> Self {
-        Self { stream: stream.clone(), writer: Mutex::new(Some(writer)) }
+        let writer = Mutex::new(Some(writer));
+        Self { stream: stream.clone(), writer, generation: process::generation() }
     }
 
     /// Does `work` with the writer, without the interpreter.
@@ -91,6 +95,16 @@ impl StreamWriter {
             }
             done => done.or_raise(py),
         }
+    }
+
+    /// Appends one record. The engine looks for a fork once a block, this at every record.
+    fn append_one(&self, py: Python<'_>, ts: i64, columns: &[&[u8]]) -> PyResult<()> {
+        if self.generation != process::generation() {
+            let text =
+                "this database was opened by another process, which this one was forked from";
+            return Err(raise(py, "StateError", text));
+        }
+        self.with(py, |writer| writer.append(ts, columns))
     }
 
     fn is_closed(&self) -> bool {
@@ -175,12 +189,12 @@ impl StreamWriter {
                 let bytes =
                     bytes(&value, column, None).map_err(|error| wrong_value(py, column, error))?;
                 let bytes = bytes.as_slice();
-                return self.with(py, |writer| writer.append(ts, &[bytes]));
+                return self.append_one(py, ts, &[bytes]);
             }
         }
         let columns = self.columns(py, values, named, None)?;
         let slices: Vec<&[u8]> = columns.iter().map(Bytes::as_slice).collect();
-        self.with(py, |writer| writer.append(ts, &slices))
+        self.append_one(py, ts, &slices)
     }
 
     /// Appends many records: timestamps, and an array of each column's values in order, or by

@@ -1,5 +1,9 @@
 """Recordings of event cameras."""
 
+import io
+import signal
+import time
+
 import numpy as np
 import presence
 import pytest
@@ -213,3 +217,41 @@ def test_the_readme_of_evlib(tmp_path, monkeypatch, capsys):
     filtered = evlib.filtering.filter_by_polarity(filtered, polarity=1)
     histogram = evlib.create_stacked_histogram(filtered, height=480, width=640)
     assert histogram["count"].sum() == len(filtered.collect())
+
+
+def test_progress_is_told_and_ends_a_read(tmp_path):
+    path = tmp_path / "long.raw"
+    t = np.arange(300_000)
+    zeros = np.zeros(300_000, "u2")
+    Events(t, zeros, zeros, np.zeros(300_000, "i1")).write(path, "evt2")
+    told = []
+    read = Events.read(path, progress=lambda done, of: told.append((done, of)))
+    assert len(read) == 300_000
+    assert told[-1] == (path.stat().st_size,) * 2
+    with pytest.raises(ZeroDivisionError):
+        Events.read(path, progress=lambda done, of: 1 // 0)
+    with pytest.raises(OSError, match="ended"):
+        Events.read(path, progress=lambda done, of: False)
+
+    def interrupt(done, of):
+        signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        Events.read(path, progress=interrupt)
+        time.sleep(5)
+
+
+def test_a_bar_is_drawn_where_somebody_looks(tmp_path, capsys):
+    from presence._progress import Bar
+
+    drawn = io.StringIO()
+    bar = Bar(drawn, shown=True)
+    for done in range(0, 101, 20):
+        bar(done, 100)
+    lines = drawn.getvalue().split("\r")[1:]
+    assert [line.count("█") for line in lines] == [0, 8, 16, 24, 32, 40]
+    assert {len(line.rstrip("\n")) for line in lines} == {46}
+    assert drawn.getvalue().endswith("100 %\n")
+    presence.create(tmp_path / "db").close()
+    assert presence.fsck(tmp_path / "db", progress=True).is_sound
+    assert capsys.readouterr().err == "", "nobody looks at a test"

@@ -23,3 +23,17 @@ def test_it_draws(name, drawn, capsys, monkeypatch):
     printed = capsys.readouterr().out
     assert drawn in printed
     assert len(printed.splitlines()) >= 4
+
+
+@pytest.mark.parametrize("name", ["presence_per_hour", "events_to_voxels"])
+def test_it_draws_as_a_notebook(name, capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", [name])
+    as_notebook = runpy.run_path(str(EXAMPLES / "as_notebook.py"))
+    made = as_notebook["notebook"](EXAMPLES / f"{name}.py")
+    words, *code = made["cells"]
+    assert words["cell_type"] == "markdown" and '"' not in words["source"]
+    assert len(code) >= 3
+    names = {"__name__": "__main__"}
+    for cell in code:
+        exec(cell["source"], names)
+    assert len(capsys.readouterr().out.splitlines()) >= 4

@@ -134,6 +134,12 @@ def test_a_data_set_opens_itself_in_each_process(path, method):
     assert by_stream.moments.tolist() == list(range(50))
     at_moments = presence.WindowDataset(path, ["ramp"], moments=[-5, 7, 10**9])
     assert at_moments.moments.tolist() == [7]
+    at_random = {"random": 50, "seed": 3, "offsets": [-10, 5], "start": 100, "end": "1ms"}
+    anywhere = presence.WindowDataset(path, ["ramp"], **at_random)
+    assert len(anywhere) == 50 and len(set(anywhere.moments.tolist())) > 40
+    assert 100 <= anywhere.moments.min() and anywhere.moments.max() < 1_000
+    assert anywhere.moments.tolist() == presence.WindowDataset(path, ["ramp"], **at_random).moments.tolist()
+    assert anywhere[0]["ramp"][0] == anywhere.moments[0] - 10
     for wrong in ({}, {"every": 5, "trigger": "ramp"}):
         with pytest.raises(ValueError):
             presence.WindowDataset(path, ["ramp"], **wrong)

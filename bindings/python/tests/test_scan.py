@@ -79,3 +79,59 @@ def test_heads_and_sums(stream):
     assert scan.collect_schema() == stream.to_polars().schema
     with pytest.raises(KeyError):
         presence.scan(presence._scan.Database and stream.__reduce__()[1][0], "nothing")
+
+
+t = polars.col("t")
+
+
+def us(microseconds):
+    return datetime.timedelta(microseconds=microseconds)
+
+
+@pytest.fixture(params=["evt2", "aedat4", "hdf5", "text"])
+def recording(request, tmp_path):
+    random = np.random.default_rng(3)
+    x, y = (random.integers(0, side, 50_000).astype("u2") for side in (64, 48))
+    made = presence.events.Events(
+        np.sort(random.integers(0, 10**6, 50_000)), x, y, random.integers(0, 2, 50_000).astype("i1")
+    )
+    path = tmp_path / "recording"
+    made.write(path, request.param, header=request.param == "text")
+    return path
+
+
+@pytest.mark.parametrize(
+    "predicate",
+    [
+        t >= us(500_000),
+        (t > us(400_000)) & (t <= us(400_100)) & (polars.col("polarity") == 1),
+        t.is_between(us(1), us(999)),
+        (t < us(100)) | (polars.col("x") == 7),
+        polars.col("y") < 3,
+    ],
+)
+def test_events_are_scanned_as_they_are_read(recording, predicate):
+    everything = presence.evlib.load_events(recording, sort=False).collect()
+    scanned = presence.scan_events(recording)
+    assert scanned.collect_schema() == everything.schema
+    assert_frame_equal(scanned.collect(), everything)
+    wanted = everything.filter(predicate)
+    assert len(wanted) < len(everything)
+    assert_frame_equal(scanned.filter(predicate).collect(), wanted)
+    assert_frame_equal(scanned.filter(predicate).select("y").collect(), wanted.select("y"))
+    assert_frame_equal(scanned.head(7).collect(), everything.head(7))
+    counted = scanned.filter(predicate).select(polars.len()).collect(engine="streaming").item()
+    assert counted == len(wanted)
+
+
+def test_bounds_of_time_are_found_in_filters():
+    from presence._scan import _EVERYTHING, _bounds
+
+    assert _bounds((t >= us(5)) & (t < us(9)) & (polars.col("x") > 3), "t", "us") == (5, 9)
+    assert _bounds(ts > at(7), "ts", "us")[0] == 7
+    assert _bounds(polars.col("x") > 3, "t", "us") == _EVERYTHING
+
+
+def test_scans_tell_what_is_wrong(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        presence.scan_events(tmp_path / "nowhere").collect()

@@ -21,6 +21,7 @@ numpy, or text like ``"5s"``; a datetime without a zone is UTC.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from ._native import (
@@ -38,11 +39,19 @@ from ._native import (
     create,
     open,
 )
+from ._native import _forked as _forked
 from .errors import PresenceError
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 if TYPE_CHECKING:
     from ._fsck import Report, fsck
-    from ._scan import scan
+    from . import dataset as dataset
+    from . import events as events
+    from . import evlib as evlib
+    from . import prefetch as prefetch
+    from ._scan import scan, scan_events
     from ._torch import WindowDataset
 
 __all__ = [
@@ -64,10 +73,18 @@ __all__ = [
     "fsck",
     "open",
     "scan",
+    "scan_events",
 ]
 
 # What needs more than numpy, or is seldom asked for: imported when it is.
-_LATER = {"Report": "_fsck", "WindowDataset": "_torch", "fsck": "_fsck", "scan": "_scan"}
+_LATER = {
+    "Report": "_fsck",
+    "WindowDataset": "_torch",
+    "fsck": "_fsck",
+    "scan": "_scan",
+    "scan_events": "_scan",
+}
+_MODULES = ("dataset", "events", "evlib", "prefetch")
 
 
 def __getattr__(name: str) -> Any:
@@ -75,4 +92,8 @@ def __getattr__(name: str) -> Any:
         import importlib
 
         return getattr(importlib.import_module(f".{_LATER[name]}", __name__), name)
+    if name in _MODULES:
+        import importlib
+
+        return importlib.import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,15 +21,22 @@ SCHEMA = pl.Schema(
 EventsLike = Any
 
 
-def to_frame(events: Events, off: int = -1) -> pl.DataFrame:
-    """Events as a frame of ``SCHEMA``; ``off`` is the polarity where the light fell."""
+def to_frame(
+    events: Events, off: int = -1, columns: Sequence[str] | None = None
+) -> pl.DataFrame:
+    """Events as a frame of ``SCHEMA``, or of some of its columns; ``off`` is the polarity where
+    the light fell."""
     corner = events.corner()
     if corner is not None and max(corner) > np.iinfo(np.int16).max:
         raise InvalidError(f"pixel {corner} is beyond 32767, the last that the column's type holds")
-    t = pl.Series("t", events.t).cast(SCHEMA["t"])
-    x = pl.Series("x", events.x.view(np.int16))
-    y = pl.Series("y", events.y.view(np.int16))
-    return pl.DataFrame([x, y, t, pl.Series("polarity", events.polarity(off))])
+    made = {
+        "x": lambda: events.x.view(np.int16),
+        "y": lambda: events.y.view(np.int16),
+        "t": lambda: events.t.view("m8[us]"),
+        "polarity": lambda: events.polarity(off),
+    }
+    wanted = list(made) if columns is None else [name for name in made if name in columns]
+    return pl.DataFrame([pl.Series(name, made[name]()) for name in wanted])
 
 
 def is_path(events: EventsLike) -> bool:

@@ -39,13 +39,13 @@ def fsck(
     *,
     level: str = "default",
     strict: bool = False,
-    progress: Callable[[int, int], object] | None = None,
+    progress: Callable[[int, int], object] | bool | None = None,
 ) -> Report:
     """Judges the database, or the one segment, at ``path``. Changes nothing.
 
     ``level`` is ``'quick'`` (headers and indexes), ``'default'`` (every checksum) or ``'deep'``
     (every block decoded). ``strict`` counts what a crash leaves as an error. ``progress(done,
-    all)`` is told bytes.
+    all)`` is told bytes; ``True`` is a bar.
 
     >>> import presence, tempfile
     >>> path = tempfile.mkdtemp()

@@ -18,6 +18,7 @@ __all__ = [
     "DistanceDecayPredictor",
     "DynamicDataPredictor",
     "DynamicDistanceDecayPredictor",
+    "EventReader",
     "Events",
     "MotFile",
     "PrefetchCache",
@@ -32,6 +33,7 @@ __all__ = [
     "__version__",
     "_end_prefetching",
     "_forget_prefetching",
+    "_forked",
     "create",
     "event_frame",
     "events_format",
@@ -52,7 +54,7 @@ _Span: TypeAlias = int | np.integer[Any] | datetime.timedelta | np.timedelta64 |
 _Times: TypeAlias = ArrayLike | Sequence[_Time]
 _Closed: TypeAlias = Literal["left", "right", "both", "neither"]
 _Level: TypeAlias = Literal["memory", "os", "disk"]
-_Progress: TypeAlias = Callable[[int, int], object]
+_Progress: TypeAlias = Callable[[int, int], object] | bool
 _Path: TypeAlias = str | os.PathLike[str]
 _Columns: TypeAlias = DTypeLike | Mapping[str, DTypeLike]
 _Class: TypeAlias = int | str
@@ -365,6 +367,7 @@ class PresenceTracker:
 
 def _end_prefetching() -> None: ...
 def _forget_prefetching() -> None: ...
+def _forked() -> None: ...
 def events_format(path: _Path) -> str: ...
 
 @disjoint_base
@@ -468,6 +471,20 @@ class MotFile:
     def close(self) -> None: ...
 
 @final
+class EventReader:
+    def __new__(
+        cls,
+        path: _Path,
+        *,
+        format: str | None = None,
+        time_unit: str = "auto",
+        columns: str | None = None,
+        events_max: int = 1048576,
+    ) -> EventReader: ...
+    def __iter__(self) -> EventReader: ...
+    def __next__(self) -> Events: ...
+
+@final
 class Events:
     def __new__(
         cls,
@@ -483,6 +500,7 @@ class Events:
         format: str | None = None,
         time_unit: str = "auto",
         columns: str | None = None,
+        progress: _Progress | None = None,
     ) -> Events: ...
     def write(
         self, path: _Path, format: str, *, time_unit: str = "s", header: bool = False
@@ -508,6 +526,16 @@ class Events:
         last: int | None = None,
         rois: Sequence[tuple[int, int, int, int]] | None = None,
         polarity: int | None = None,
+    ) -> Events: ...
+    def preprocessed(
+        self,
+        *,
+        first: int | None,
+        last: int | None,
+        roi: tuple[int, int, int, int] | None,
+        polarity: int | None,
+        percentile: float | None,
+        period_us: int | None,
     ) -> Events: ...
     def without_hot_pixels(self, percentile: float | None = None) -> Events: ...
     def refractory(self, period_us: int, *, by_kept: bool = False) -> Events: ...

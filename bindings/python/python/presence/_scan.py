@@ -66,6 +66,70 @@ def scan(
     return register_io_source(frames, schema=schema)
 
 
+def scan_events(
+    path: str | os.PathLike[str],
+    *,
+    format: str | None = None,
+    time_unit: str = "auto",
+    columns: str | None = None,
+) -> polars.LazyFrame:
+    """A recording of an event camera as a ``polars.LazyFrame`` of ``x``, ``y``, ``t`` and
+    ``polarity`` (-1 or 1), in the order of the file.
+
+    The file is read part by part when the query runs, and never as a whole: bounds of the time in
+    its filters choose events before a frame is made of them, and only columns that are asked for
+    are made. Arguments are those of ``presence.events.read``.
+
+    >>> import datetime, pathlib, polars, presence, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "some.txt"
+    >>> _ = path.write_text("0.000001 3 4 1\\n0.000002 5 6 0\\n")
+    >>> some = presence.scan_events(path, time_unit="s", columns="t,x,y,p")
+    >>> late = polars.col("t") > datetime.timedelta(microseconds=1)
+    >>> some.filter(late).select("x", "polarity").collect().rows()
+    [(5, -1)]
+    """
+    import polars
+    from polars.io.plugins import register_io_source
+
+    from ._frames import SCHEMA, to_frame
+    from ._native import EventReader
+
+    def frames(
+        wanted: list[str] | None,
+        predicate: polars.Expr | None,
+        rows: int | None,
+        batch_rows: int | None,
+    ) -> Iterator[polars.DataFrame]:
+        first, last = _EVERYTHING
+        if predicate is not None:
+            first, last = _bounds(predicate, "t", "us")
+        names = None if wanted is None else list(wanted)
+        if names is not None and predicate is not None:
+            names += [name for name in predicate.meta.root_names() if name not in names]
+        left = rows
+        reader = EventReader(
+            path,
+            format=format,
+            time_unit=time_unit,
+            columns=columns,
+            events_max=batch_rows or 1 << 20,
+        )
+        for part in reader:
+            if (first, last) != _EVERYTHING:
+                part = part.select(first=first, last=last)
+            frame = to_frame(part, columns=names)
+            if left is not None:
+                frame = frame.head(left)
+                left -= len(frame)
+            if predicate is not None:
+                frame = frame.filter(predicate)
+            yield frame if wanted is None else frame.select(wanted)
+            if left == 0:
+                return
+
+    return register_io_source(frames, schema=SCHEMA)
+
+
 def _stream(database: Any, name: str | None) -> Stream:
     if isinstance(database, Stream):
         return database
@@ -153,9 +217,13 @@ def _is_column(node: Any, name: str) -> bool:
 
 
 def _literal(node: Any, unit: str) -> tuple[int, int] | None:
-    """The timestamps around a literal of date and time, without a zone."""
+    """The timestamps around a literal of date and time, without a zone, or of a duration."""
     value = node.get("Literal", {}).get("Scalar") if isinstance(node, dict) else None
-    moment = value.get("Datetime") if isinstance(value, dict) else None
+    if not isinstance(value, dict):
+        return None
+    moment = value.get("Datetime")
+    if moment is None and isinstance(value.get("Duration"), list):
+        moment = [*value["Duration"], None]
     if not isinstance(moment, list) or len(moment) != 3 or moment[2] is not None:
         return None
     nanos = moment[0] * _NANOS[moment[1]]

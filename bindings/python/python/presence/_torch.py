@@ -17,7 +17,8 @@ class WindowDataset:
 
     Item ``i`` is a dict of one array for each stream: its values at ``moment[i] + offset`` for each
     of ``offsets``, as ``Stream.at_many`` gives them. Moments are those of a stream (``trigger``),
-    at a fixed rate (``every``), or any (``moments``); those at which a stream has no record yet, or
+    at a fixed rate (``every``), any (``moments``), or so many at random (``random``, the same for a
+    ``seed``); those at which a stream has no record yet, or
     that reach behind the end of one, are left out.
 
     The database is opened where it is read: a data set is pickled, forked and spawned with its path
@@ -40,6 +41,8 @@ class WindowDataset:
         trigger: str | None = None,
         every: Any = None,
         moments: Any = None,
+        random: int | None = None,
+        seed: int = 0,
         offsets: Any = (0,),
         start: Any = None,
         end: Any = None,
@@ -55,9 +58,9 @@ class WindowDataset:
             raise ValueError("the streams count time in different units")
         (self._unit,) = units
         self._offsets = timestamps(offsets, self._unit)
-        given = sum(one is not None for one in (trigger, every, moments))
+        given = sum(one is not None for one in (trigger, every, moments, random))
         if given != 1:
-            raise ValueError("give one of `trigger`, `every` and `moments`")
+            raise ValueError("give one of `trigger`, `every`, `moments` and `random`")
         first = max(_end(stream.first(), name) for name, stream in opened.items())
         last = min(_end(stream.last(), name) for name, stream in opened.items())
         if moments is not None:
@@ -70,9 +73,16 @@ class WindowDataset:
         else:
             any_stream = next(iter(opened.values()))
             # Bounds of any form become timestamps where a window is asked for.
-            low = any_stream.sample(start, start, 1, closed="both").times[0] if start is not None else first
-            high = any_stream.sample(end, end, 1, closed="both").times[0] if end is not None else last + 1
-            candidates = any_stream.sample(int(low), int(high), every).times
+            low = first if start is None else _timestamp(any_stream, start)
+            high = last + 1 if end is None else _timestamp(any_stream, end)
+            if random is None:
+                candidates = any_stream.sample(low, high, every).times
+            else:
+                low = max(low, first - int(self._offsets.min()))
+                high = min(high, last - int(self._offsets.max()) + 1)
+                if low >= high:
+                    raise ValueError("no moment has records at all its offsets")
+                candidates = np.random.default_rng(seed).integers(low, high, random)
         low, high = first - self._offsets.min(), last - self._offsets.max()
         self._moments = candidates[(candidates >= low) & (candidates <= high)]
 
@@ -103,6 +113,10 @@ class WindowDataset:
             database = open(self._path, read_only=True)
             self._open = os.getpid(), {name: database.stream(name) for name in self._streams}
         return self._open[1]
+
+
+def _timestamp(stream: Stream, time: Any) -> int:
+    return int(stream.sample(time, time, 1, closed="both").times[0])
 
 
 def _end(record: Any, name: str) -> int:

@@ -17,7 +17,7 @@ array([ 0, 20])
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,13 +46,23 @@ def read(
     format: str | None = None,
     time_unit: str = "auto",
     columns: str | None = None,
+    progress: Callable[[int, int], object] | bool | None = None,
 ) -> Events:
     """All events of a file, in its order; what is damaged is left out.
 
     Of text, ``time_unit`` (``s``, ``ms``, ``us``, ``ns``) and ``columns`` (such as ``x,y,p,t``)
-    say what it does not say itself.
+    say what it does not say itself. ``progress(done, all)`` is told bytes; ``True`` is a bar.
+
+    >>> import pathlib, tempfile
+    >>> from presence import events
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "some.txt"
+    >>> _ = path.write_text("0.000001 3 4 1\\n0.000002 5 6 0\\n")
+    >>> events.read(path, time_unit="s", columns="t,x,y,p").x
+    array([3, 5], dtype=uint16)
     """
-    return Events.read(path, format=format, time_unit=time_unit, columns=columns)
+    return Events.read(
+        path, format=format, time_unit=time_unit, columns=columns, progress=progress
+    )
 
 
 def window(events: Events, start: int, end: int) -> Events:

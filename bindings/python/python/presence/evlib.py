@@ -159,14 +159,14 @@ def _clip(roi: Sequence[int]) -> tuple[int, int, int, int] | None:
     return clipped
 
 
-def _select(
-    events: Events,
+def _asked(
     t_start: float | None,
     t_end: float | None,
     rois: Sequence[Sequence[int]] | None,
     polarity: int | Iterable[int] | None,
     off: int,
-) -> Events:
+) -> tuple[int | None, int | None, list[tuple[int, int, int, int]] | None, int | None]:
+    """The first and last time, rectangles and polarity as the engine takes them."""
     first, last = _microseconds(t_start, t_end)
     clipped = None
     if rois:
@@ -182,6 +182,18 @@ def _select(
             first, last = 1, 0
         elif len(values) == 1:
             wanted = values.pop()
+    return first, last, clipped, wanted
+
+
+def _select(
+    events: Events,
+    t_start: float | None,
+    t_end: float | None,
+    rois: Sequence[Sequence[int]] | None,
+    polarity: int | Iterable[int] | None,
+    off: int,
+) -> Events:
+    first, last, clipped, wanted = _asked(t_start, t_end, rois, polarity, off)
     return events.select(first=first, last=last, rois=clipped, polarity=wanted)
 
 
@@ -317,19 +329,22 @@ def preprocess_events(
     engine: Any = "auto",
 ) -> pl.LazyFrame:
     """Time, region, polarity, hot pixels and refractory period, in this order."""
-    given, off = to_events(events)
     if roi is not None:
         x_min, x_max, y_min, y_max = roi
         if x_min > x_max or y_min > y_max:
             raise InvalidError(f"invalid ROI: {tuple(roi)}")
-    if any(bound is not None for bound in (t_start, t_end, roi, polarity)):
-        rois = None if roi is None else [roi]
-        given = _select(given, t_start, t_end, rois, polarity, off)
-    if remove_hot_pixels:
-        given = given.without_hot_pixels(hot_pixel_threshold)
-    if denoise:
-        given = given.sorted().refractory(_period(refractory_period_us))
-    return to_frame(given, off).lazy()
+    given, off = to_events(events)
+    rois = None if roi is None else [roi]
+    first, last, clipped, wanted = _asked(t_start, t_end, rois, polarity, off)
+    kept = (given.sorted() if denoise else given).preprocessed(
+        first=first,
+        last=last,
+        roi=None if clipped is None else clipped[0],
+        polarity=wanted,
+        percentile=hot_pixel_threshold if remove_hot_pixels else None,
+        period_us=_period(refractory_period_us) if denoise else None,
+    )
+    return to_frame(kept, off).lazy()
 
 
 def _columns(xs: Any, ys: Any, ts: Any, ps: Any) -> tuple[np.ndarray, ...]:

@@ -110,7 +110,8 @@ def test_real_recordings_hold_the_same(path):
     assert ours.get_available_frames() == theirs.get_available_frames()
     assert ours.get_total_frames() == theirs.get_total_frames() > 0
     found = 0
-    for frame in [*sorted(theirs.get_available_frames()), 0, -1, 10**6]:
+    frames = sorted(theirs.get_available_frames())
+    for frame in [*frames[:: max(1, len(frames) // 200)], 0, -1, 10**6]:
         mine, its = ours.load(frame), theirs.load(frame)
         assert mine.frame_number == its.frame_number
         assert [vars(one) for one in mine.detections] == [vars(one) for one in its.detections]
