@@ -3,7 +3,7 @@
 //! # Invariants
 //! - What it needs is installed below the target folder, never into the system.
 //! - Where that cannot be installed the step is skipped with the reason; a test that fails is
-//!   always a failure.
+//!   always a failure. Without the peers their tests alone are skipped, and each says so.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,6 +15,11 @@ use crate::steps::{Outcome, execute, output_of};
 const TOOLS: [&str; 2] = ["maturin>=1.9,<2", "uv"];
 /// What the tests import beside the package.
 const TESTED_WITH: [&str; 6] = ["hypothesis", "mypy", "pandas", "polars", "pyarrow", "pytest"];
+
+/// What the package is compared with: small without what they depend on, of which the tests need
+/// nothing but h5py and what is installed already.
+const PEERS: [&str; 4] =
+    ["dynamic-prefetching-cache==0.1.3", "evlib==0.13.2", "h5py", "positronic==0.2.1"];
 
 /// Compares what the stubs say with what is there.
 const STUBTEST: [&str; 5] =
@@ -49,12 +54,17 @@ pub(crate) fn run(root: &Path) -> Result<Outcome> {
             return Ok(Outcome::Skipped(format!("the tests' packages cannot be installed: {why}")));
         }
     }
+    let mut peers = Command::new(tools.join("uv"));
+    peers.args(["pip", "install", "--quiet", "--no-deps", "--python"]);
+    if let Err(why) = execute(peers.arg(environment.join("bin/python")).args(PEERS)) {
+        println!("  skipped: tests beside other packages, which cannot be installed: {why}");
+    }
     let python = |arguments: &[&str]| {
         let mut command = Command::new(environment.join("bin/python"));
         command.args(arguments).current_dir(&package).env("PYTHONDONTWRITEBYTECODE", "1");
         command
     };
-    execute(python(&["-m", "pytest"]).env("PYTHONDEVMODE", "1"))?;
+    execute(python(&["-m", "pytest", "-rs"]).env("PYTHONDEVMODE", "1"))?;
     execute(&mut python(&STUBTEST))?;
     Ok(Outcome::Done)
 }
