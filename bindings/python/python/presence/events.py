@@ -19,7 +19,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,8 +27,19 @@ from . import _native
 from ._native import Events
 from .errors import InvalidError
 
+if TYPE_CHECKING:
+    import polars as pl
+
 #: Formats that are written, by the ends of names that say them.
-WRITTEN = {".aedat4": "aedat4", ".dat": "dat", ".raw": "evt3", ".txt": "text", ".csv": "text"}
+WRITTEN = {
+    ".aedat4": "aedat4",
+    ".csv": "text",
+    ".dat": "dat",
+    ".h5": "hdf5",
+    ".hdf5": "hdf5",
+    ".raw": "evt3",
+    ".txt": "text",
+}
 
 #: The grids of ``represent``.
 GRIDS = ("stacked_histogram", "event_frame", "voxel_grid", "mixed_density", "time_surface")
@@ -36,7 +47,15 @@ GRIDS = ("stacked_histogram", "event_frame", "voxel_grid", "mixed_density", "tim
 
 def detect(path: str | os.PathLike[str]) -> str:
     """The format of a file by its content: ``evt2``, ``evt2.1``, ``evt3``, ``dat``, ``aedat1`` to
-    ``aedat4``, ``es``, ``bin40`` or ``text``."""
+    ``aedat4``, ``es``, ``bin40``, ``hdf5`` or ``text``.
+
+    >>> import pathlib, tempfile
+    >>> from presence import events
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "some.txt"
+    >>> _ = path.write_text("0.000001 3 4 1\\n")
+    >>> events.detect(path)
+    'text'
+    """
     return _native.events_format(path)
 
 
@@ -66,7 +85,15 @@ def read(
 
 
 def window(events: Events, start: int, end: int) -> Events:
-    """The events from ``start`` to before ``end``, microseconds."""
+    """The events from ``start`` to before ``end``, microseconds.
+
+    >>> import numpy as np
+    >>> from presence import events
+    >>> x = np.zeros(4, np.uint16)
+    >>> some = events.Events(np.array([0, 10, 20, 30]), x, x, np.ones(4, np.int8))
+    >>> events.window(some, 10, 30).t
+    array([10, 20])
+    """
     if start >= end:
         return events.select(first=1, last=0)
     return events.select(first=start, last=end - 1)
@@ -90,6 +117,13 @@ def filter(
     than their neighbours; a number: above this percentile of active pixels); more than
     ``refractory_us`` after the one before of their pixel; with one of the 8 pixels around active
     within ``neighbours_us`` before. The last two put events into the order of time.
+
+    >>> import numpy as np
+    >>> from presence import events
+    >>> x = np.array([1, 2, 1, 9], np.uint16)
+    >>> some = events.Events(np.array([0, 10, 20, 30]), x, x, np.ones(4, np.int8))
+    >>> events.filter(some, rois=[(0, 5, 0, 5)], refractory_us=50).t
+    array([ 0, 10])
     """
     last = None if end is None else end - 1
     events = events.select(first=start, last=last, rois=rois, polarity=polarity)
@@ -109,10 +143,33 @@ def represent(events: Events, kind: str, *, height: int, width: int, **options: 
     time and polarity; ``voxel_grid`` (``bins``) spreads polarities over the two nearest bins;
     ``mixed_density`` (``levels``) is sums and counts; ``time_surface`` (``at``, ``tau_us``) is how
     long ago each pixel fired.
+
+    >>> import numpy as np
+    >>> from presence import events
+    >>> x = np.array([1, 2, 1, 3], np.uint16)
+    >>> some = events.Events(np.array([0, 10, 20, 30]), x, x, np.array([1, 1, 0, 0], np.int8))
+    >>> grid = events.represent(some, "event_frame", height=4, width=4, bins=2)
+    >>> grid.shape, grid.sum(axis=(2, 3)).tolist()
+    ((2, 2, 4, 4), [[0, 2], [2, 0]])
     """
     if kind not in GRIDS:
         raise InvalidError(f"{kind!r} is none of {', '.join(GRIDS)}")
     return getattr(_native, kind)(events, height=height, width=width, **options)
+
+
+def to_polars(events: Events) -> pl.DataFrame:
+    """Events as a frame of polars: ``x``, ``y``, ``t`` (a duration) and ``polarity`` (-1 or 1).
+
+    >>> import numpy as np
+    >>> from presence import events
+    >>> x = np.array([1, 2], np.uint16)
+    >>> some = events.Events(np.array([0, 10]), x, x, np.array([1, 0], np.int8))
+    >>> events.to_polars(some)["polarity"].to_list()
+    [1, -1]
+    """
+    from ._frames import to_frame
+
+    return to_frame(events)
 
 
 def convert(
@@ -124,7 +181,18 @@ def convert(
     columns: str | None = None,
 ) -> int:
     """Writes the events of a file in another format, which the name says where ``format`` does
-    not (``.aedat4``, ``.dat``, ``.raw``, ``.txt``). How many they are."""
+    not (``.aedat4``, ``.dat``, ``.h5``, ``.raw``, ``.txt``). How many they are.
+
+    >>> import pathlib, tempfile
+    >>> from presence import events
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> _ = (folder / "some.txt").write_text("0.000001 3 4 1\\n0.000002 5 6 0\\n")
+    >>> columns = {"time_unit": "s", "columns": "t,x,y,p"}
+    >>> events.convert(folder / "some.txt", folder / "some.raw", **columns)
+    2
+    >>> events.detect(folder / "some.raw")
+    'evt3'
+    """
     if format is None:
         format = WRITTEN.get(Path(target).suffix.lower())
     if format is None:
@@ -134,4 +202,4 @@ def convert(
     return len(events)
 
 
-__all__ = ["Events", "convert", "detect", "filter", "read", "represent", "window"]
+__all__ = ["Events", "convert", "detect", "filter", "read", "represent", "to_polars", "window"]
