@@ -164,6 +164,15 @@ impl Stream {
 
     /// The record in force at ``t``: the last one at or before it, or ``None`` before the first.
     /// With ``age_max``, also ``None`` where it is older than that.
+    ///
+    /// >>> import presence, tempfile
+    /// >>> stream = presence.create(tempfile.mkdtemp()).create_stream("s", "f8")
+    /// >>> with stream.writer() as writer:
+    /// ...     writer.append_batch([0, 10, 20, 30], [0.0, 1.0, 2.0, 3.0])
+    /// >>> stream.at(25)
+    /// Record(ts=20, unit="us", value=2.0)
+    /// >>> stream.at(25, age_max=4) is None
+    /// True
     #[pyo3(signature = (t, *, age_max = None))]
     fn at(
         &self,
@@ -181,6 +190,13 @@ impl Stream {
     }
 
     /// The record closest to ``t``; of two equally close the earlier one.
+    ///
+    /// >>> import presence, tempfile
+    /// >>> stream = presence.create(tempfile.mkdtemp()).create_stream("s", "f8")
+    /// >>> with stream.writer() as writer:
+    /// ...     writer.append_batch([0, 10, 20, 30], [0.0, 1.0, 2.0, 3.0])
+    /// >>> stream.nearest(27).ts
+    /// 30
     fn nearest(&self, py: Python<'_>, t: &Bound<'_, PyAny>) -> PyResult<Option<Record>> {
         let t = self.ts(t)?;
         Ok(self.record(py.detach(|| self.engine.nearest(t)).or_raise(py)?))
@@ -203,6 +219,14 @@ impl Stream {
     }
 
     /// The records in force at each of ``times``, which may be in any order.
+    ///
+    /// >>> import presence, tempfile
+    /// >>> stream = presence.create(tempfile.mkdtemp()).create_stream("s", "f8")
+    /// >>> with stream.writer() as writer:
+    /// ...     writer.append_batch([0, 10, 20, 30], [0.0, 1.0, 2.0, 3.0])
+    /// >>> found = stream.at_many([35, 5, -1])
+    /// >>> found["value"], found.timestamps[:2], found.found
+    /// (array([3., 0., 0.]), array([30,  0]), array([ True,  True, False]))
     fn at_many(&self, py: Python<'_>, times: &Bound<'_, PyAny>) -> PyResult<Samples> {
         let array = self::times(times, self.unit())?;
         let times = array.as_slice().map_err(|why| invalid(py, why))?;
@@ -212,6 +236,13 @@ impl Stream {
     }
 
     /// The records in force at ``start`` and every ``step`` after it, up to ``end``.
+    ///
+    /// >>> import presence, tempfile
+    /// >>> stream = presence.create(tempfile.mkdtemp()).create_stream("s", "f8")
+    /// >>> with stream.writer() as writer:
+    /// ...     writer.append_batch([0, 10, 20, 30], [0.0, 1.0, 2.0, 3.0])
+    /// >>> stream.sample(0, 31, 15)["value"]
+    /// array([0., 1., 3.])
     #[pyo3(signature = (start, end, step, *, closed = "left"))]
     fn sample(
         &self,
@@ -232,6 +263,15 @@ impl Stream {
     /// ``'right'``, ``'both'`` or ``'neither'``. Without a start or end, from the first or to the
     /// last. ``carry_in`` begins with the record in force at the start; ``skip_gaps`` passes over
     /// damage instead of raising.
+    ///
+    /// >>> import presence, tempfile
+    /// >>> stream = presence.create(tempfile.mkdtemp()).create_stream("s", "f8")
+    /// >>> with stream.writer() as writer:
+    /// ...     writer.append_batch([0, 10, 20, 30], [0.0, 1.0, 2.0, 3.0])
+    /// >>> stream.window(10, 30)["value"], stream.window(10, 30, closed="both")["value"]
+    /// (array([1., 2.]), array([1., 2., 3.]))
+    /// >>> stream.window(15, 30, carry_in=True).timestamps
+    /// array([10, 20])
     #[pyo3(signature = (
         start = None, end = None, *, closed = "left", carry_in = false, skip_gaps = false,
     ))]
@@ -282,6 +322,13 @@ impl Stream {
     }
 
     /// A ``polars.DataFrame``.
+    ///
+    /// >>> import presence, tempfile
+    /// >>> stream = presence.create(tempfile.mkdtemp()).create_stream("s", "f8")
+    /// >>> with stream.writer() as writer:
+    /// ...     writer.append_batch([0, 10, 20, 30], [0.0, 1.0, 2.0, 3.0])
+    /// >>> stream.to_polars()["value"].to_list()
+    /// [0.0, 1.0, 2.0, 3.0]
     fn to_polars(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         crate::window::converted(py, "to_polars", self.whole(py)?)
     }

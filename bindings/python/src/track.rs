@@ -351,6 +351,15 @@ impl PresenceTrack {
     }
 
     /// How many ticks of the range are present, observed, and in it.
+    ///
+    /// >>> import presence
+    /// >>> track = presence.PresenceTrack(1)
+    /// >>> track.name_class(1, "person")
+    /// >>> track.name_class(2, "car")
+    /// >>> for second, seen in enumerate(([1], [1, 2], [2], [1])):
+    /// ...     track.update_batch(f"{second}s", [(one, 1.0) for one in seen])
+    /// >>> track.ratio("person"), float(track.ratio("person & car"))
+    /// (Ratio(present=3, observed=4, range_ticks=4), 0.25)
     #[pyo3(signature = (of, start = None, end = None, *, closed = "left"))]
     fn ratio(
         &self,
@@ -490,6 +499,15 @@ impl PresenceTrack {
     }
 
     /// The starts of all present ticks of the range: int64.
+    ///
+    /// >>> import presence
+    /// >>> track = presence.PresenceTrack(1)
+    /// >>> track.name_class(1, "person")
+    /// >>> track.name_class(2, "car")
+    /// >>> for second, seen in enumerate(([1], [1, 2], [2], [1])):
+    /// ...     track.update_batch(f"{second}s", [(one, 1.0) for one in seen])
+    /// >>> track.timestamps("person")
+    /// array([      0, 1000000, 3000000])
     #[pyo3(signature = (of, start = None, end = None, *, closed = "left"))]
     fn timestamps<'py>(
         &self,
@@ -510,6 +528,15 @@ impl PresenceTrack {
 
     /// From when to when it was present: records of ``enter_us`` and ``leave_us``. Gaps up to
     /// ``close_gaps`` are closed, then what is shorter than ``drop_shorter_than`` is left out.
+    ///
+    /// >>> import presence
+    /// >>> track = presence.PresenceTrack(1)
+    /// >>> track.name_class(1, "person")
+    /// >>> track.name_class(2, "car")
+    /// >>> for second, seen in enumerate(([1], [1, 2], [2], [1])):
+    /// ...     track.update_batch(f"{second}s", [(one, 1.0) for one in seen])
+    /// >>> track.intervals("person").tolist(), track.intervals("person", close_gaps="1s").tolist()
+    /// ([(0, 2000000), (3000000, 4000000)], [(0, 4000000)])
     #[pyo3(signature = (
         of, start = None, end = None, *, closed = "left", close_gaps = None,
         drop_shorter_than = None,
@@ -571,6 +598,16 @@ impl PresenceTrack {
 
     /// For each pair of ``classes`` (all, without any), the ticks of the range at which both were
     /// present: the classes, ascending, and a matrix of counts.
+    ///
+    /// >>> import presence
+    /// >>> track = presence.PresenceTrack(1)
+    /// >>> track.name_class(1, "person")
+    /// >>> track.name_class(2, "car")
+    /// >>> for second, seen in enumerate(([1], [1, 2], [2], [1])):
+    /// ...     track.update_batch(f"{second}s", [(one, 1.0) for one in seen])
+    /// >>> classes, counts = track.co_occurrence()
+    /// >>> classes.tolist(), counts.tolist()
+    /// ([1, 2], [[3, 1], [1, 2]])
     #[pyo3(signature = (classes = None, start = None, end = None, *, closed = "left"))]
     fn co_occurrence<'py>(
         &self,
