@@ -17,22 +17,24 @@ pub(super) struct Field {
     pub(super) number: Number,
 }
 
-/// Calls `put` with the number of each of the first `count` rows, as `whole` makes it of a float.
-/// Whole numbers beyond `i64` become its smallest value.
-pub(super) fn each(
+/// Calls `put` with each of the places and the number of its row, as `whole` makes it of a float.
+/// Whole numbers beyond `i64`, and absent ones, become its smallest value.
+pub(super) fn each<T>(
     rows: Rows<'_>,
     field: Field,
-    count: usize,
+    into: &mut [T],
     whole: impl Fn(f64) -> i64,
-    put: impl FnMut(i64),
+    put: impl FnMut(&mut T, i64),
 ) {
     let Number { form, bytes, is_big_endian } = field.number;
-    let view = View { bytes: rows.bytes, stride: rows.stride, offset: field.offset, count };
+    let bytes_from = rows.bytes.get(field.offset..).unwrap_or_default();
+    let view = View { bytes: bytes_from, stride: rows.stride };
     macro_rules! read {
         ($kind:ty, $to:expr) => {
             match is_big_endian {
-                false => view.each(|bytes| $to(<$kind>::from_le_bytes(bytes)), put),
+                false => view.each(into, |bytes| $to(<$kind>::from_le_bytes(bytes)), put),
                 true => view.each(
+                    into,
                     |mut bytes| {
                         bytes.reverse();
                         $to(<$kind>::from_le_bytes(bytes))
@@ -56,26 +58,32 @@ pub(super) fn each(
     }
 }
 
+/// Rows from the first number on.
 #[derive(Debug, Clone, Copy)]
 struct View<'a> {
     bytes: &'a [u8],
     stride: usize,
-    offset: usize,
-    count: usize,
 }
 
 impl View<'_> {
-    fn each<const N: usize>(self, number: impl Fn([u8; N]) -> i64, mut put: impl FnMut(i64)) {
-        if self.stride == N && self.offset == 0 {
+    fn each<T, const N: usize>(
+        self,
+        into: &mut [T],
+        number: impl Fn([u8; N]) -> i64,
+        mut put: impl FnMut(&mut T, i64),
+    ) {
+        let rows = if self.stride == N {
             let (numbers, _) = self.bytes.as_chunks::<N>();
-            numbers.iter().take(self.count).for_each(|&bytes| put(number(bytes)));
-            return;
-        }
-        // The last row may be cut behind the number: the rows before were cut at the element.
-        let starts = (0..self.count).map(|row| row * self.stride + self.offset);
-        for start in starts {
-            let found = self.bytes.get(start..).and_then(|rest| rest.first_chunk::<N>());
-            put(found.map_or(i64::MIN, |&bytes| number(bytes)));
-        }
+            into.iter_mut().zip(numbers).for_each(|(place, bytes)| put(place, number(*bytes)));
+            numbers.len()
+        } else {
+            let rows = self.bytes.chunks(self.stride.max(1));
+            // The last row may be cut behind the number: the rows before were cut at the element.
+            for (place, row) in into.iter_mut().zip(rows.clone()) {
+                put(place, row.first_chunk().map_or(i64::MIN, |bytes| number(*bytes)));
+            }
+            rows.len()
+        };
+        into.iter_mut().skip(rows).for_each(|place| put(place, i64::MIN));
     }
 }

@@ -181,7 +181,8 @@ fn offset(
         pages.load(input, 0, 0).map_err(|gap| gap.error)?;
         let mut found = i64::MIN;
         if let Some(rows) = pages.rows(0, 0) {
-            super::column::each(rows, field, 1, |_| i64::MIN, |value| found = value);
+            let place = std::slice::from_mut(&mut found);
+            super::column::each(rows, field, place, |_| i64::MIN, |place, value| *place = value);
         }
         if found == i64::MIN {
             return Err(input.unsupported(address, "a t_offset that is no whole number"));

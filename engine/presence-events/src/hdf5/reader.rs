@@ -244,7 +244,8 @@ impl Hdf5Reader {
             let Some(rows) = pages.rows(0, row) else { return };
             let one = |field: &Field| {
                 let mut found = i64::MIN;
-                each(rows, *field, 1, |float| float as i64, |value| found = value);
+                let place = std::slice::from_mut(&mut found);
+                each(rows, *field, place, |float| float as i64, |place, value| *place = value);
                 found
             };
             let (time, value, channel) = (one(t), one(p), one(id));
@@ -305,42 +306,35 @@ fn pixel(value: f64) -> i64 {
 fn convert(rows: [Rows<'_>; 4], fields: [Field; 4], clock: Clock, into: ColumnsMut<'_>) -> bool {
     let [t_rows, x_rows, y_rows, p_rows] = rows;
     let [t, x, y, p] = fields;
-    let count = into.t.len();
     let mut is_none = false;
     let is_float = t.number.form == Form::Float;
-    let mut places = into.t.iter_mut();
-    let mut put = |us: i64| {
+    let mut put = |place: &mut i64, us: i64| {
         is_none |= us == NO_TIME;
-        places.next().into_iter().for_each(|place| *place = us);
+        *place = us;
     };
     if is_float {
-        each(t_rows, t, count, |time| clock.of_float(time), &mut put);
+        each(t_rows, t, into.t, |time| clock.of_float(time), put);
     } else if clock.exponent == 0 && t.number.bytes <= 4 {
         // Nothing can overflow but the offset, once for all.
         let offset = clock.offset_us.clamp(NO_TIME / 2, i64::MAX / 2);
         let fits = offset == clock.offset_us;
-        each(t_rows, t, count, |_| NO_TIME, |time| put(if fits { time + offset } else { NO_TIME }));
+        let us = |time| if fits { time + offset } else { NO_TIME };
+        each(t_rows, t, into.t, |_| NO_TIME, |place, time| put(place, us(time)));
+    } else if clock.exponent == 0 {
+        let us = |time: i64| time.checked_add(clock.offset_us).unwrap_or(NO_TIME);
+        each(t_rows, t, into.t, |_| NO_TIME, |place, time| put(place, us(time)));
     } else {
-        each(t_rows, t, count, |_| NO_TIME, |time| put(clock.of_whole(time)));
+        each(t_rows, t, into.t, |_| NO_TIME, |place, time| put(place, clock.of_whole(time)));
     }
     let mut beyond = 0;
     for (rows, field, column) in [(x_rows, x, into.x), (y_rows, y, into.y)] {
-        let mut places = column.iter_mut();
-        each(rows, field, count, pixel, |value| {
+        each(rows, field, column, pixel, |place, value| {
             beyond |= value & !0xFFFF;
-            places.next().into_iter().for_each(|place| *place = value as u16);
+            *place = value as u16;
         });
     }
-    let mut places = into.p.iter_mut();
-    each(
-        p_rows,
-        p,
-        count,
-        |value| i64::from(value > 0.0),
-        |value| {
-            places.next().into_iter().for_each(|place| *place = u8::from(value > 0));
-        },
-    );
+    let sign = |value| i64::from(value > 0.0);
+    each(p_rows, p, into.p, sign, |place, value| *place = u8::from(value > 0));
     beyond == 0 && !is_none
 }
 
@@ -351,11 +345,7 @@ fn drop_misfits(rows: [Rows<'_>; 4], fields: [Field; 4], from: usize, out: &mut 
     let count = out.events.len() - from;
     let mut fits = vec![true; count];
     for (rows, field) in [(x_rows, x), (y_rows, y)] {
-        let mut places = fits.iter_mut();
-        each(rows, field, count, pixel, |value| {
-            let is_pixel = u16::try_from(value).is_ok();
-            places.next().into_iter().for_each(|place| *place &= is_pixel);
-        });
+        each(rows, field, &mut fits, pixel, |fits, value| *fits &= u16::try_from(value).is_ok());
     }
     let events: Vec<Event> = out.events.iter().skip(from).collect();
     out.events.truncate(from);
