@@ -15,6 +15,7 @@
 //! - Where the time falls by 2^31 or more, 32 bits have wrapped.
 
 use crate::batch::SensorSize;
+use crate::bits::dat;
 use crate::error::{EventError, EventErrorKind, Result};
 use crate::header::Header;
 use crate::options::Options;
@@ -65,8 +66,8 @@ impl Words for Dat {
 
     fn decode(&mut self, words: &[u8], out: &mut Output, _: &mut Report) {
         match self.kind {
-            Kind::Version1 => self.events::<9, 17>(words, out),
-            Kind::Version2 => self.events::<14, 28>(words, out),
+            Kind::Version1 => self.events::<{ dat::Y_OF_1.at() }, { dat::P_OF_1.at() }>(words, out),
+            Kind::Version2 => self.events::<{ dat::Y.at() }, { dat::P.at() }>(words, out),
             Kind::Triggers => self.triggers(words, out),
         }
     }
@@ -82,7 +83,7 @@ impl Dat {
         let events = words.len() / 8;
         let columns = out.events.spare(events);
         let (x_mask, y_mask) = ((1 << Y) - 1, (1 << (P - Y)) - 1);
-        let p_mask = if P == 28 { 0xF } else { 1 };
+        let p_mask = if P == dat::P.at() { dat::P.max() } else { dat::P_OF_1.max() };
         let pixels = columns.x.iter_mut().zip(columns.y).zip(columns.p);
         let wraps = self.wraps_us;
         let (mut last, mut wraps_within) = (self.last, 0);
@@ -112,7 +113,8 @@ impl Dat {
         for word in words.chunks_exact(8) {
             let word: u64 = word.try_into().map_or(0, u64::from_le_bytes);
             let t = self.time(word as u32);
-            let (id, value) = ((word >> 40 & 0x1F) as u8, (word >> 32 & 1) as u8);
+            let pixel = (word >> 32) as u32;
+            let (id, value) = (dat::CHANNEL.of(pixel) as u8, dat::LEVEL.of(pixel) as u8);
             out.triggers.push(Trigger { t, id, value });
         }
     }

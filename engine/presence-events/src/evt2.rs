@@ -12,6 +12,7 @@
 //! - When the upper part falls by half its range or more, 34 bits have wrapped.
 
 use crate::batch::SensorSize;
+use crate::bits::evt2;
 use crate::error::Result;
 use crate::header::Header;
 use crate::options::{Options, TimeBase};
@@ -113,16 +114,16 @@ impl Evt2 {
         triggers: &mut Vec<Trigger>,
         report: &mut Report,
     ) {
-        match word >> 28 {
+        match evt2::KIND.of(word) {
             0 | 1 if self.clock.is_set() => columns.one(word, self.clock.us),
             0 | 1 => report.untimed += 1,
-            8 => self.clock.set(word & 0x0FFF_FFFF),
-            10 if self.clock.is_set() => triggers.push(Trigger {
-                t: self.clock.us + i64::from(word >> 22 & 0x3F),
-                id: (word >> 8 & 0x1F) as u8,
-                value: (word & 1) as u8,
+            evt2::KIND_TIME => self.clock.set(evt2::TIME_HIGH.of(word)),
+            evt2::KIND_TRIGGER if self.clock.is_set() => triggers.push(Trigger {
+                t: self.clock.us + i64::from(evt2::TIME.of(word)),
+                id: evt2::CHANNEL.of(word) as u8,
+                value: evt2::LEVEL.of(word) as u8,
             }),
-            10 => report.untimed += 1,
+            evt2::KIND_TRIGGER => report.untimed += 1,
             kind @ (14 | 15) => count(report, kind),
             _ => report.unknown_words += 1,
         }
@@ -156,16 +157,16 @@ impl Columns<'_> {
             return;
         };
         for (t, word) in t.iter_mut().zip(words) {
-            *t = us + i64::from(word >> 22 & 0x3F);
+            *t = us + i64::from(evt2::TIME.of(*word));
         }
         for (x, word) in x.iter_mut().zip(words) {
-            *x = (word >> 11 & 0x7FF) as u16;
+            *x = evt2::X.of(*word) as u16;
         }
         for (y, word) in y.iter_mut().zip(words) {
-            *y = (word & 0x7FF) as u16;
+            *y = evt2::Y.of(*word) as u16;
         }
         for (p, word) in p.iter_mut().zip(words) {
-            *p = (word >> 28) as u8;
+            *p = evt2::KIND.of(*word) as u8;
         }
         self.n += RUN;
     }
@@ -179,10 +180,10 @@ impl Columns<'_> {
             self.columns.y.get_mut(self.n),
             self.columns.p.get_mut(self.n),
         ) {
-            *t = us + i64::from(word >> 22 & 0x3F);
-            *x = (word >> 11 & 0x7FF) as u16;
-            *y = (word & 0x7FF) as u16;
-            *p = (word >> 28) as u8;
+            *t = us + i64::from(evt2::TIME.of(word));
+            *x = evt2::X.of(word) as u16;
+            *y = evt2::Y.of(word) as u16;
+            *p = evt2::KIND.of(word) as u8;
             self.n += 1;
         }
     }

@@ -14,6 +14,7 @@
 //! - As of EVT 2.0.
 
 use crate::batch::SensorSize;
+use crate::bits::evt2;
 use crate::error::Result;
 use crate::evt2::{Clock, count};
 use crate::header::Header;
@@ -47,17 +48,17 @@ impl Words for Evt21 {
         for bytes in words.chunks_exact(8) {
             let word = bytes.try_into().map_or(0, u64::from_le_bytes).rotate_left(turn);
             let (head, which) = ((word >> 32) as u32, word as u32);
-            let kind = head >> 28;
+            let kind = evt2::KIND.of(head);
             match kind {
                 0 | 1 if self.clock.is_set() => self.events(head, which, out),
                 0 | 1 => report.untimed += u64::from(which.count_ones()),
-                8 => self.clock.set(head & 0x0FFF_FFFF),
-                10 if self.clock.is_set() => out.triggers.push(Trigger {
-                    t: self.clock.us + i64::from(head >> 22 & 0x3F),
-                    id: (head >> 8 & 0x1F) as u8,
-                    value: (head & 1) as u8,
+                evt2::KIND_TIME => self.clock.set(evt2::TIME_HIGH.of(head)),
+                evt2::KIND_TRIGGER if self.clock.is_set() => out.triggers.push(Trigger {
+                    t: self.clock.us + i64::from(evt2::TIME.of(head)),
+                    id: evt2::CHANNEL.of(head) as u8,
+                    value: evt2::LEVEL.of(head) as u8,
                 }),
-                10 => report.untimed += 1,
+                evt2::KIND_TRIGGER => report.untimed += 1,
                 14 | 15 => count(report, kind),
                 _ => report.unknown_words += 1,
             }
@@ -74,10 +75,10 @@ impl Evt21 {
     fn events(&self, head: u32, which: u32, out: &mut Output) {
         let events = which.count_ones() as usize;
         let columns = out.events.spare(events);
-        columns.t.fill(self.clock.us + i64::from(head >> 22 & 0x3F));
-        columns.y.fill((head & 0x7FF) as u16);
-        columns.p.fill((head >> 28) as u8);
-        let base = (head >> 11 & 0x7FF) as u16;
+        columns.t.fill(self.clock.us + i64::from(evt2::TIME.of(head)));
+        columns.y.fill(evt2::Y.of(head) as u16);
+        columns.p.fill(evt2::KIND.of(head) as u8);
+        let base = evt2::X.of(head) as u16;
         let mut left = which;
         for x in columns.x {
             *x = base + left.trailing_zeros() as u16;

@@ -28,6 +28,7 @@
 mod aedat;
 mod batch;
 mod bin40;
+mod bits;
 mod dat;
 mod decoder;
 mod detect;

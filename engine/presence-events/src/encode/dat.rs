@@ -6,6 +6,7 @@
 
 use super::{Encoder, misfit};
 use crate::batch::{EventBatch, SensorSize};
+use crate::bits::dat;
 use crate::error::Result;
 
 /// A writer of DAT.
@@ -32,7 +33,7 @@ impl Encoder for DatEncoder {
         out.extend(self.header.take().unwrap_or_default());
         out.reserve(events.len() * 8);
         for event in events.iter() {
-            if event.x | event.y > 0x3FFF {
+            if u32::from(event.x | event.y) > dat::X.max() {
                 return Err(misfit("a pixel of", event.x.max(event.y), "DAT has 14 bits"));
             }
             let (wraps, wraps_before) = (event.t >> 32, self.last >> 32);
@@ -43,9 +44,9 @@ impl Encoder for DatEncoder {
                 return Err(misfit("time", event.t, limit));
             }
             self.last = event.t;
-            let pixel = u32::from(event.polarity) << 28 | u32::from(event.y) << 14;
+            let pixel = dat::P.put(event.polarity.into()) | dat::Y.put(event.y.into());
             out.extend_from_slice(&(event.t as u32).to_le_bytes());
-            out.extend_from_slice(&(pixel | u32::from(event.x)).to_le_bytes());
+            out.extend_from_slice(&(pixel | dat::X.put(event.x.into())).to_le_bytes());
         }
         Ok(())
     }

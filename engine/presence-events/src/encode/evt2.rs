@@ -6,6 +6,7 @@
 use super::clock::UpperPart;
 use super::{Encoder, misfit, raw_header};
 use crate::batch::{EventBatch, SensorSize};
+use crate::bits::evt2;
 use crate::error::Result;
 use crate::output::Trigger;
 
@@ -22,9 +23,11 @@ impl Evt2Encoder {
     }
 
     fn time(&mut self, t: i64, out: &mut Vec<u8>) -> Result<u32> {
-        let emit = |high: u32| out.extend_from_slice(&(8 << 28 | high).to_le_bytes());
+        let emit = |high: u32| {
+            out.extend_from_slice(&(evt2::KIND.put(evt2::KIND_TIME) | high).to_le_bytes())
+        };
         self.upper.lead_to(t >> 6, emit)?;
-        Ok(((t & 0x3F) as u32) << 22)
+        Ok(evt2::TIME.put(t as u32 & evt2::TIME.max()))
     }
 }
 
@@ -33,12 +36,12 @@ impl Encoder for Evt2Encoder {
         out.extend(self.header.take().unwrap_or_default());
         out.reserve(events.len() * 4);
         for event in events.iter() {
-            if event.x | event.y > 0x7FF {
+            if u32::from(event.x | event.y) > evt2::X.max() {
                 return Err(misfit("a pixel of", event.x.max(event.y), "EVT2 has 11 bits"));
             }
             let time = self.time(event.t, out)?;
-            let pixel = u32::from(event.x) << 11 | u32::from(event.y);
-            let word = u32::from(event.polarity) << 28 | time | pixel;
+            let pixel = evt2::X.put(event.x.into()) | evt2::Y.put(event.y.into());
+            let word = evt2::KIND.put(event.polarity.into()) | time | pixel;
             out.extend_from_slice(&word.to_le_bytes());
         }
         Ok(())
@@ -46,11 +49,13 @@ impl Encoder for Evt2Encoder {
 
     fn trigger(&mut self, trigger: Trigger, out: &mut Vec<u8>) -> Result<()> {
         out.extend(self.header.take().unwrap_or_default());
-        if trigger.id > 0x1F || trigger.value > 1 {
+        if u32::from(trigger.id) > evt2::CHANNEL.max() || trigger.value > 1 {
             return Err(misfit("trigger", trigger.id, "channels below 32, values 0 and 1"));
         }
         let time = self.time(trigger.t, out)?;
-        let word = 10 << 28 | time | u32::from(trigger.id) << 8 | u32::from(trigger.value);
+        let kind = evt2::KIND.put(evt2::KIND_TRIGGER);
+        let channel = evt2::CHANNEL.put(trigger.id.into());
+        let word = kind | time | channel | evt2::LEVEL.put(trigger.value.into());
         out.extend_from_slice(&word.to_le_bytes());
         Ok(())
     }
