@@ -72,6 +72,20 @@ fn every_recording_gives_its_facts_and_its_events() {
             let found = beside.iter().find(|stream| stream["name"] == "s.triggers").unwrap();
             assert_eq!(found["records"], triggers, "{path}");
         }
+        // The tool counts the same in the file and in its stream.
+        let mut of_file = vec!["events", "stats", full.to_str().unwrap(), "--json"];
+        if is_moke {
+            of_file.extend(["--columns", "x,y,p,t", "--time-unit", "us"]);
+        }
+        let of_file = place.run_words(&of_file).code(0).json();
+        let of_stream = place.run("events stats db s --json").code(0).json();
+        for name in ["events", "on", "first_ts", "last_ts", "duration_us", "width", "triggers"] {
+            assert!(
+                of_file["out_of_order"] != 0 || of_file[name] == of_stream[name],
+                "{path} {name}"
+            );
+        }
+        assert_eq!(of_file["events"], events, "{path}");
         // Event by event as the decoder gives them.
         let mut decode = presence_events::Options::default();
         if is_moke {
