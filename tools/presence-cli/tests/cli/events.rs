@@ -369,6 +369,12 @@ fn damage_in_a_file_is_told_by_every_command_or_refused() {
     assert_eq!(place.run("events stats cut.raw --json").code(0).json()["events"], 4999);
     let info = place.run("events info cut.raw --json").code(0).json();
     assert_eq!((&info["tail_bytes"], info["faults"].as_array().unwrap().len()), (&3.into(), 1));
+    // What a file does not tell can be declared.
+    place.file("bare.csv", "5,6,1,1000\n7,8,0,1001\n");
+    let error = place.run("events stats bare.csv").code(2).err;
+    assert!(error.contains("--columns"), "{error}");
+    let declared = "events stats bare.csv --columns x,y,p,t --time-unit us --json";
+    assert_eq!(place.run(declared).code(0).json()["last_ts"], 1001);
     std::fs::write(place.path("not.raw"), b"hello world\n").unwrap();
     assert_eq!(place.run("events info not.raw --json").code(2).kind(), "unknown_format");
 }

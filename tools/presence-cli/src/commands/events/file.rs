@@ -7,7 +7,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use presence_events::filter::{Filter, TimeFilter};
-use presence_events::{Options, Output, Recording, Report, SensorSize};
+use presence_events::{EventError, EventErrorKind, Options, Output, Recording, Report, SensorSize};
 use presence_ingest::{FileSource, Seen};
 
 use super::source::Micros;
@@ -41,8 +41,8 @@ impl FileEvents {
         let bytes = metadata.len();
         let source = FileSource::new(file, bytes);
         let seen = source.seen();
-        let recording = Recording::open(Box::new(source), &options)
-            .map_err(|error| Failure::of_events(&name, &error))?;
+        let recording =
+            Recording::open(Box::new(source), &options).map_err(|error| refused(&name, &error))?;
         Ok(Self { path: path.to_owned(), options, bytes, seen, recording })
     }
 
@@ -72,7 +72,7 @@ impl FileEvents {
             }
             take(&mut out, self.recording.sensor_size())?;
             out.clear();
-            is_more = read.map_err(|error| Failure::of_events(&name, &error))?;
+            is_more = read.map_err(|error| refused(&name, &error))?;
             let events = self.recording.report().events;
             bar.draw(self.seen.bytes(), Some(self.bytes), &counted(events, "event"));
         }
@@ -93,5 +93,14 @@ impl FileEvents {
 
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
+    }
+}
+
+/// The error of a decoder, with how to declare what it misses.
+fn refused(name: &str, error: &EventError) -> Failure {
+    let failure = Failure::of_events(name, error);
+    match error.kind {
+        EventErrorKind::Invalid => failure.with("see --columns, --time-unit and --sensor"),
+        _ => failure,
     }
 }

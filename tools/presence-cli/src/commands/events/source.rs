@@ -25,7 +25,7 @@ pub(super) struct SourceArguments {
     /// A recording of any format of events, or a database.
     #[arg(value_name = "FILE|DB")]
     source: PathBuf,
-    /// The stream of events, of a database.
+    /// The stream of events, of a database; not needed where there is one only.
     stream: Option<String>,
     /// Leave out events before this time.
     #[arg(long, value_name = "T", allow_negative_numbers = true)]
