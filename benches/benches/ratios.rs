@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use presence_bench::report::Report;
 use presence_bench::setup::Setup;
-use presence_bench::{Result, append, at, durable, joints, memory, opening, tracks, window};
+use presence_bench::{Result, append, at, durable, joints, memory, opening, scan, tracks, window};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
 #[global_allocator]
@@ -25,6 +25,7 @@ const WORKLOADS: &[(&str, Workload)] = &[
     ("at", at::run),
     ("window", window::run),
     ("open", opening::run),
+    ("scan", scan::run),
     ("memory", memory::run),
     ("tracks", tracks::run),
 ];

@@ -18,6 +18,7 @@ pub mod measure;
 pub mod memory;
 pub mod opening;
 pub mod report;
+pub mod scan;
 pub mod setup;
 pub mod tracks;
 pub mod window;
