@@ -81,7 +81,7 @@ fn rate(object: &Bound<'_, PyAny>) -> PyResult<Rate> {
         return Err(PyTypeError::new_err(what));
     }
     let text = object.str()?;
-    text.to_str()?.parse().or_raise(py)
+    text.to_str()?.parse::<Rate>().map_err(Error::from).or_raise(py)
 }
 
 /// A grid of ticks.

@@ -4,12 +4,11 @@
 //! - Frame `first` is time zero; the time of a frame depends on its number alone, so it never
 //!   drifts: the exact quotient, to the nearest microsecond, halves to even.
 
-use presence_format::TimeUnit;
+use presence_format::{Rate, TimeUnit};
 
 use crate::fault::{Fault, Wanted};
 use crate::number::whole;
 use crate::options::Options;
-use crate::rate::Rate;
 
 /// Frame numbers to timestamps in microseconds.
 #[derive(Debug, Clone, Copy)]

@@ -4,7 +4,7 @@
 //! - Codes of types are those of [`crate::classes`]; names the first reading did not see are
 //!   malformed in the second.
 
-use presence_format::{Column, DType, FormatError, Order, Schema};
+use presence_format::{Column, DType, FormatError, Order, Rate, Schema};
 
 use crate::classes::ClassTable;
 use crate::fault::{Fault, Wanted};
@@ -12,7 +12,6 @@ use crate::frames::FrameClock;
 use crate::lines::Fields;
 use crate::number::{float, whole};
 use crate::options::Options;
-use crate::rate::Rate;
 
 /// Names of the fields, for messages.
 const FIELDS: [&str; 18] = [

@@ -6,14 +6,13 @@
 //!   visibility and world coordinates.
 //! - Values are `f64`: whatever decimals the text has survive.
 
-use presence_format::{Column, DType, FormatError, Order, Schema};
+use presence_format::{Column, DType, FormatError, Order, Rate, Schema};
 
 use crate::fault::Fault;
 use crate::frames::FrameClock;
 use crate::lines::Fields;
 use crate::mot_frame::MotDetection;
 use crate::options::Options;
-use crate::rate::Rate;
 
 /// Names of the fields, for messages; the last three mean `class, visibility` in lines of 9.
 const FIELDS: [&str; 10] = [

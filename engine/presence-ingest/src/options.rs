@@ -7,9 +7,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use presence_format::TimeUnit;
-
-use crate::rate::Rate;
+use presence_format::{Rate, TimeUnit};
 
 /// The formats this crate reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -7,6 +7,7 @@
 
 use std::io;
 
+use presence_format::rate::RateError;
 use presence_format::{FormatError, FormatErrorKind};
 
 use crate::shim::Arc;
@@ -254,6 +255,12 @@ impl Error {
     /// Whether the error tells of damaged data, as against a wrong call or a failing system.
     pub const fn is_damage(&self) -> bool {
         matches!(self, Self::Corrupt { .. } | Self::Gap(_))
+    }
+}
+
+impl From<RateError> for Error {
+    fn from(error: RateError) -> Self {
+        Self::invalid(error.to_string())
     }
 }
 

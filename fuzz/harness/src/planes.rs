@@ -22,7 +22,8 @@ const CLASSES: u16 = 3;
 
 /// Some plane.
 pub(crate) fn plane(input: &mut Input<'_>) -> Plane {
-    let rates = [(30, 1), (30_000, 1001), (1, 3600), (1_000_000, 1), (u32::MAX, 1), (1, u32::MAX)];
+    let rates =
+        [(30, 1), (30_000, 1001), (1, 3600), (1_000_000, 1), (u32::MAX, 4297), (1, u32::MAX)];
     let kind = match input.bool() {
         true => PlaneKind::Observed,
         false => PlaneKind::Class { id: input.u16(), name: "\u{1F4C8}".repeat(input.below(3)) },

@@ -87,22 +87,15 @@ impl Columns {
 
 impl Plan {
     /// The plan for what `description` tells of; `None` of files without frames.
-    ///
-    /// # Errors
-    /// Where the frame rate is none that a track can have.
-    pub(crate) fn new(description: &Description, threshold: f64) -> Result<Option<Self>> {
+    pub(crate) fn new(description: &Description, threshold: f64) -> Option<Self> {
         let columns = Columns::of(&description.schema, description.format);
-        let Some((Frames { rate, first }, columns)) = description.frames.zip(columns) else {
-            return Ok(None);
-        };
-        let rate = Rate::new(rate.num(), rate.den())
-            .map_err(|error| Failure::from(error).with("--no-track leaves the track out"))?;
+        let (Frames { rate, first }, columns) = description.frames.zip(columns)?;
         let mut classes = description.classes.clone();
         if classes.is_empty() {
             classes.push((OBJECT.0, OBJECT.1.to_owned()));
         }
         let grid = Grid::new(rate, 0);
-        Ok(Some(Self { grid, first_frame: first, threshold, columns, classes }))
+        Some(Self { grid, first_frame: first, threshold, columns, classes })
     }
 
     /// Whether the track called `name`, where there is one, can take the records.

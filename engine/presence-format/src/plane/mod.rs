@@ -6,7 +6,7 @@
 //! later of two words of the same ticks counts. Blocks of a plane are stored as [`Region`]s.
 //!
 //! # Invariants
-//! - A [`Plane`] is valid by construction: a rate above zero, in lowest terms, and sound names.
+//! - A [`Plane`] is valid by construction: a [`Rate`] in lowest terms, and sound names.
 //! - A block holds words of one region, and stands for all of it: what earlier blocks and frames
 //!   said of the region counts no more.
 
@@ -17,6 +17,7 @@ pub use container::{CONTAINER_TICKS, CONTAINER_WORDS, Container, Form};
 pub use region::{REGION_CONTAINERS, REGION_TICKS, REGION_WORDS, Region, RegionBuilder, region_of};
 
 use crate::error::{FormatError, Result};
+use crate::rate::Rate;
 use crate::schema::{check_name, decode_name, encode_name};
 use crate::varint;
 
@@ -52,8 +53,8 @@ impl Plane {
     /// behind `epoch_us`.
     ///
     /// # Errors
-    /// [`Invalid`](crate::FormatErrorKind::Invalid) for a rate of zero or without end, and names
-    /// that are too long or have control characters.
+    /// [`Invalid`](crate::FormatErrorKind::Invalid) for what is no [`Rate`] in lowest terms, and
+    /// names that are too long or have control characters.
     pub fn new(
         track: &str,
         (rate_num, rate_den): (u32, u32),
@@ -67,10 +68,9 @@ impl Plane {
 
     fn check(&self) -> Result<()> {
         check_name("track", &self.track)?;
-        if self.rate_num == 0 || self.rate_den == 0 {
-            return Err(FormatError::invalid("a track's rate is more than zero ticks a second"));
-        }
-        if greatest_common_divisor(self.rate_num, self.rate_den) != 1 {
+        let rate = Rate::new(self.rate_num, self.rate_den)
+            .map_err(|error| FormatError::invalid(error.to_string()))?;
+        if (rate.num(), rate.den()) != (self.rate_num, self.rate_den) {
             return Err(FormatError::invalid(format!(
                 "the rate {}/{} is not in lowest terms",
                 self.rate_num, self.rate_den
@@ -182,10 +182,15 @@ mod tests {
                 assert!(Plane::decode(&bytes[..len]).is_err(), "at {len}");
             }
         }
-        for rate in [(0, 1), (1, 0), (60, 2)] {
+        for rate in [(0, 1), (1, 0), (60, 2), (1_000_001, 1)] {
             assert!(Plane::new("t", rate, 0, PlaneKind::Observed).is_err(), "{rate:?}");
         }
         assert!(Plane::new("", (1, 1), 0, PlaneKind::Observed).is_err());
+        let mut bytes = Vec::new();
+        Plane::new("t", (1_000_000, 1), 0, PlaneKind::Observed).unwrap().encode(&mut bytes);
+        // The lowest bits of the numerator: one more is too fast.
+        bytes[2] += 1;
+        assert!(Plane::decode(&bytes).is_err());
     }
 
     #[test]

@@ -8,9 +8,9 @@
 
 use std::ops::{Bound, Range, RangeBounds};
 
+use presence_format::Rate;
 use presence_format::plane::greatest_common_divisor;
 
-use super::rate::Rate;
 use super::step::{Line, Step};
 use crate::error::{Error, Result};
 use crate::read::window::closed;

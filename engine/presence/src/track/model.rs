@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::ops::{Bound, RangeBounds};
 use std::time::Duration;
 
+use presence_format::Rate;
 use proptest::prelude::*;
 
 use super::bucket::{Bucket, BucketRatio};
@@ -17,7 +18,6 @@ use super::grid::{Edge, Grid};
 use super::interval::{Interval, IntervalOptions};
 use super::kernels::{WORDS, Words};
 use super::question::Questions;
-use super::rate::Rate;
 use super::ratio::{Over, Presence, Ratio};
 use super::source::{Bitmap, Bitmaps, CONTAINER_TICKS, Fill};
 use super::zone::Zone;

@@ -10,13 +10,12 @@ use std::ops::Range;
 
 use presence_format::plane::{CONTAINER_WORDS, region_of};
 use presence_format::varint::VARINT_BYTES_MAX;
-use presence_format::{Plane as PlaneOf, PlaneKind};
+use presence_format::{Plane as PlaneOf, PlaneKind, Rate};
 
 use super::grid::Grid;
 use super::hot::Words;
 use super::pending::{Drained, OBSERVED, Pending, PlaneKey, Updates};
 use super::plane::{Plane, place_of, start_of};
-use super::rate::Rate;
 use crate::error::{Error, Result};
 use crate::read::view::Gap;
 use crate::shim::atomic::{AtomicU64, Ordering};

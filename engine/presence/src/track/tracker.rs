@@ -7,10 +7,11 @@
 use std::ops::RangeBounds;
 use std::path::Path;
 
+use presence_format::Rate;
+
 use super::expression::class;
 use super::grid::{Edge, Grid};
 use super::presence_track::{PresenceTrack, Times};
-use super::rate::Rate;
 use super::ratio::Ratio;
 use crate::device::{MemoryDevice, RealDevice};
 use crate::error::{Error, Result};

@@ -142,8 +142,8 @@ pub(crate) fn image(number: u64) -> Image {
 
 /// When picture `frame` of the detector is looked at: 30 a second, without drift.
 pub(crate) fn frame_ts(frame: u64) -> i64 {
-    let rate = Rate::new(FRAMES_PER_SECOND, 1);
-    rate.map_or(0, |rate| rate.frame_time(frame.cast_signed(), presence::TimeUnit::Us))
+    let rate = Rate::whole(FRAMES_PER_SECOND);
+    rate.frame_time(frame.cast_signed(), presence::TimeUnit::Us)
 }
 
 /// What is detected in picture `frame`.

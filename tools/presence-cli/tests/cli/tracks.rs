@@ -148,6 +148,8 @@ fn a_second_import_does_to_the_track_what_it_does_to_the_stream() {
     assert_eq!(place.run("info other --json").json()["tracks"], json!([]));
     place.run("import gt.txt --into none --threshold 1.5").code(2);
     place.run("import gt.txt --into none --threshold nan").code(2);
+    let fast = place.run("import gt.txt --into none --frame-rate 1000001").code(2);
+    assert!(fast.err.contains("at most 1000000"), "{}", fast.err);
 }
 
 #[test]

@@ -326,8 +326,7 @@ fn import_records(
     check_name("stream", &stream_name)
         .map_err(|error| Failure::usage(error.what).with("give one with --stream"))?;
     let compression = arguments.compression.unwrap_or_default();
-    let plan =
-        if arguments.no_track { None } else { Plan::new(&description, arguments.threshold)? };
+    let plan = Plan::new(&description, arguments.threshold).filter(|_| !arguments.no_track);
     let schema = description.schema.with_compression(compression);
     // Sorts where that is needed: until now nothing was made that a fault could leave behind.
     let mut batch = import.next_batch()?;

@@ -1,4 +1,4 @@
-//! How many ticks a second has, as an exact fraction.
+//! How many ticks or frames a second has, as an exact fraction.
 //!
 //! # Invariants
 //! - In lowest terms, above zero, and at most 1,000,000 ticks a second: each tick has a
@@ -7,9 +7,20 @@
 
 use std::str::FromStr;
 
-use presence_format::plane::greatest_common_divisor;
+use crate::plane::greatest_common_divisor;
+use crate::schema::TimeUnit;
 
-use crate::error::{Error, Result};
+/// Why there is no such rate, in a sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RateError(String);
+
+impl std::fmt::Display for RateError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for RateError {}
 
 /// Ticks a second: `num / den`.
 ///
@@ -17,14 +28,14 @@ use crate::error::{Error, Result};
 /// written `30000/1001`; the two differ by one frame in nine hours, so neither is guessed.
 ///
 /// ```
-/// use presence::Rate;
+/// use presence_format::Rate;
 ///
 /// let ntsc: Rate = "30000/1001".parse()?;
 /// assert_eq!((ntsc.num(), ntsc.den()), (30_000, 1_001));
 /// let decimal: Rate = "29.97".parse()?;
 /// assert_eq!((decimal.num(), decimal.den()), (2_997, 100));
 /// assert_eq!("60/2".parse::<Rate>()?.to_string(), "30/1");
-/// # Ok::<(), presence::Error>(())
+/// # Ok::<(), presence_format::rate::RateError>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Rate {
@@ -47,10 +58,10 @@ impl Rate {
     ///
     /// # Errors
     /// When either is zero, or the rate is above 1,000,000.
-    pub fn new(num: u32, den: u32) -> Result<Self> {
+    pub fn new(num: u32, den: u32) -> Result<Self, RateError> {
         let highest = u64::from(TICKS_PER_SECOND_MAX) * u64::from(den);
         if num == 0 || den == 0 || u64::from(num) > highest {
-            return Err(Error::invalid(format!(
+            return Err(RateError(format!(
                 "a rate of {num}/{den} ticks a second; it must be above 0 and at most \
                  {TICKS_PER_SECOND_MAX}"
             )));
@@ -63,9 +74,9 @@ impl Rate {
     ///
     /// # Errors
     /// When it is zero.
-    pub fn from_resolution_us(resolution_us: u32) -> Result<Self> {
+    pub fn from_resolution_us(resolution_us: u32) -> Result<Self, RateError> {
         if resolution_us == 0 {
-            return Err(Error::invalid("a resolution of 0 us; it must be at least 1"));
+            return Err(RateError("a resolution of 0 us; it must be at least 1".to_owned()));
         }
         Self::new(TICKS_PER_SECOND_MAX, resolution_us)
     }
@@ -79,6 +90,23 @@ impl Rate {
     pub const fn den(self) -> u32 {
         self.den
     }
+
+    /// A whole number of ticks a second, from 1 to 1,000,000; the nearest there is.
+    pub const fn whole(num: u32) -> Self {
+        let num = if num > TICKS_PER_SECOND_MAX { TICKS_PER_SECOND_MAX } else { num };
+        Self { num: if num == 0 { 1 } else { num }, den: 1 }
+    }
+
+    /// The time of frame `index`, counted from zero, to the nearest `unit`; halves go to even.
+    /// `index` is any `i64`: the product saturates at the ends of `i64`.
+    pub fn frame_time(self, index: i64, unit: TimeUnit) -> i64 {
+        let product = i128::from(index) * i128::from(unit.per_second()) * i128::from(self.den);
+        let num = i128::from(self.num);
+        let (floor, rest) = (product.div_euclid(num), product.rem_euclid(num));
+        let up = rest * 2 > num || (rest * 2 == num && floor & 1 == 1);
+        let time = floor + i128::from(up);
+        i64::try_from(time).unwrap_or(if time < 0 { i64::MIN } else { i64::MAX })
+    }
 }
 
 impl std::fmt::Display for Rate {
@@ -88,13 +116,12 @@ impl std::fmt::Display for Rate {
 }
 
 impl FromStr for Rate {
-    type Err = Error;
+    type Err = RateError;
 
     /// Reads `30`, `30/1`, `30000/1001` or `29.97` (at most six decimals, taken as they stand).
-    fn from_str(text: &str) -> Result<Self> {
-        let fault = || {
-            Error::invalid(format!("{text:?} is not a rate; write it like 30, 29.97 or 30000/1001"))
-        };
+    fn from_str(text: &str) -> Result<Self, RateError> {
+        let fault =
+            || RateError(format!("{text:?} is not a rate; write it like 30, 29.97 or 30000/1001"));
         let number = |digits: &str| -> Option<u32> {
             let all = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
             all.then(|| digits.parse().ok())?
@@ -158,6 +185,19 @@ mod tests {
             let error = text.parse::<Rate>().unwrap_err().to_string();
             assert!(error.contains("rate"), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn frames_do_not_drift() {
+        let thirty = Rate::whole(30);
+        assert_eq!(thirty.frame_time(1, TimeUnit::Us), 33_333);
+        assert_eq!(thirty.frame_time(2, TimeUnit::Us), 66_667);
+        assert_eq!(thirty.frame_time(3, TimeUnit::Us), 100_000);
+        assert_eq!(thirty.frame_time(-1, TimeUnit::Us), -33_333);
+        let ntsc = Rate::new(30_000, 1001).unwrap();
+        assert_eq!(ntsc.frame_time(30_000_000, TimeUnit::Us), 1_001_000_000_000);
+        assert_eq!(Rate::new(1, u32::MAX).unwrap().frame_time(i64::MAX, TimeUnit::Ns), i64::MAX);
+        assert_eq!(Rate::new(1, u32::MAX).unwrap().frame_time(i64::MIN, TimeUnit::Ns), i64::MIN);
     }
 
     #[test]
