@@ -170,13 +170,21 @@ impl Hot {
             return;
         }
         let (first, last) = ((from / 64) as usize, ((to - 1) / 64) as usize);
+        let bits_of = |index: usize| {
+            let start = 64 * index as u32;
+            bits_between(from.saturating_sub(start), to - start)
+        };
+        if let Ticks::Sparse(ticks) = &self.ticks
+            && ticks.len() + (to - from) as usize <= SPARSE_MAX / 2
+        {
+            (first..=last).filter(|&index| self.set(index, bits_of(index))).for_each(changed);
+            return;
+        }
         let mut added = 0;
         self.with_words(|words| {
             let touched = words.get_mut(first..=last).unwrap_or_default();
             for (index, word) in (first..).zip(touched) {
-                let start = 64 * index as u32;
-                let bits = bits_between(from.saturating_sub(start), to - start);
-                let new = bits & !*word;
+                let new = bits_of(index) & !*word;
                 if new != 0 {
                     added += new.count_ones();
                     *word |= new;
@@ -231,14 +239,11 @@ impl Hot {
 
     /// Changes the container as words, whatever it was.
     fn with_words(&mut self, change: impl FnOnce(&mut Words)) {
-        let mut words = match std::mem::replace(&mut self.ticks, Ticks::Full) {
-            Ticks::Words(words) => words,
-            other => {
-                let mut words = Box::new([0; CONTAINER_WORDS]);
-                other.fill(&mut words);
-                words
-            }
-        };
+        if let Ticks::Words(words) = &mut self.ticks {
+            return change(words);
+        }
+        let mut words = Box::new([0; CONTAINER_WORDS]);
+        self.ticks.fill(&mut words);
         change(&mut words);
         self.ticks = Ticks::Words(words);
     }
@@ -274,6 +279,7 @@ mod tests {
         Set(usize, u64),
         Replace(usize, u64),
         Change(u32, u32, bool),
+        Run(u32, u32),
     }
 
     fn op() -> impl Strategy<Value = Op> {
@@ -284,11 +290,13 @@ mod tests {
         prop_oneof![
             (index.clone(), word.clone()).prop_map(|(index, word)| Op::Set(index, word)),
             (index, word).prop_map(|(index, word)| Op::Replace(index, word)),
-            (tick.clone(), tick, any::<bool>()).prop_map(|(a, b, set)| Op::Change(
+            (tick.clone(), tick.clone(), any::<bool>()).prop_map(|(a, b, set)| Op::Change(
                 a.min(b),
                 a.max(b),
                 set
             )),
+            (tick, 0..700_u32)
+                .prop_map(|(from, len)| Op::Run(from, (from + len).min(CONTAINER_TICKS))),
         ]
     }
 
@@ -322,6 +330,15 @@ mod tests {
                             naive.retain(|tick| !(from..to).contains(tick));
                         }
                         hot.change(from, to, set)
+                    }
+                    Op::Run(from, to) => {
+                        naive.extend(from..to);
+                        let (mut told, mut news) = (Vec::new(), Vec::new());
+                        hot.set_run(from, to, |word| told.push(word));
+                        news.extend(naive.difference(&before).map(|tick| *tick as usize / 64));
+                        news.dedup();
+                        prop_assert_eq!(&told, &news);
+                        !told.is_empty()
                     }
                 };
                 prop_assert_eq!(changed, before != naive);

@@ -103,7 +103,13 @@ impl PlaneIndex {
     }
 
     fn position(&self, number: i64) -> Result<usize, usize> {
-        self.rows.binary_search_by_key(&number, |row| row.number)
+        // Regions mostly follow one another, so it is where it would be without a hole.
+        let first = self.rows.first().map_or(0, |row| row.number);
+        let near = usize::try_from(number.saturating_sub(first)).unwrap_or(usize::MAX);
+        match self.rows.get(near) {
+            Some(row) if row.number == number => Ok(near),
+            _ => self.rows.binary_search_by_key(&number, |row| row.number),
+        }
     }
 
     /// The region `number`, where it is on disk.
@@ -136,7 +142,7 @@ impl PlaneIndex {
 
     /// The first region from `number` on.
     pub(crate) fn next(&self, number: i64) -> Option<&Arc<Stored>> {
-        let at = self.rows.partition_point(|row| row.number < number);
+        let at = self.position(number).unwrap_or_else(|behind| behind);
         self.rows.get(at).map(|row| &row.stored)
     }
 

@@ -20,6 +20,7 @@ mod kernels;
 mod model;
 #[cfg(all(test, loom))]
 mod models;
+mod opening;
 mod parser;
 pub(crate) mod pending;
 pub(crate) mod plane;

@@ -76,13 +76,14 @@ struct Stripe(Mutex<Updates>);
 pub(crate) struct Updates {
     open: [Update; OPEN + 1],
     list: Vec<Update>,
-    runs: Vec<Run>,
+    /// Of classes, and of what was observed: who sets in order of time has them sorted.
+    runs: [Vec<Run>; 2],
 }
 
 impl Default for Updates {
     fn default() -> Self {
         let none = Update { plane: 0, tick: 0, bits: 0 };
-        Self { open: [none; OPEN + 1], list: Vec::new(), runs: Vec::new() }
+        Self { open: [none; OPEN + 1], list: Vec::new(), runs: [Vec::new(), Vec::new()] }
     }
 }
 
@@ -106,16 +107,17 @@ impl Updates {
     /// Sets the ticks of `run`.
     #[inline]
     pub(crate) fn set_run(&mut self, run: Run) {
-        self.runs.push(run);
+        let [of_classes, observed] = &mut self.runs;
+        if run.plane == OBSERVED { observed } else { of_classes }.push(run);
     }
 
     fn is_full(&self) -> bool {
-        self.list.len() + self.runs.len() >= LIST_MAX
+        self.list.len() + self.runs.iter().map(Vec::len).sum::<usize>() >= LIST_MAX
     }
 
     fn take(&mut self, out: &mut Drained) {
         out.words.append(&mut self.list);
-        out.runs.append(&mut self.runs);
+        self.runs.iter_mut().for_each(|runs| out.runs.append(runs));
         for open in &mut self.open {
             if open.bits != 0 {
                 out.words.push(*open);
@@ -191,8 +193,9 @@ impl Pending {
             self.filled.fetch_and(!(1 << at), Ordering::AcqRel);
             stripe.take(&mut drained);
         }
+        // What was set in order of time is sorted in long pieces, which the stable sort finds.
         drained.words.sort_unstable();
-        drained.runs.sort_unstable();
+        drained.runs.sort();
         drained
     }
 }

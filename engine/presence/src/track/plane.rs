@@ -10,7 +10,6 @@ use presence_format::frame;
 use presence_format::index::IndexEntry;
 use presence_format::plane::{
     CONTAINER_TICKS, CONTAINER_WORDS, Container, REGION_CONTAINERS, Region, RegionBuilder,
-    region_of,
 };
 
 use super::hot::{Hot, Words};
@@ -24,7 +23,6 @@ use crate::segment::{RegionParts, SegmentFile, SegmentWriter};
 use crate::shim::atomic::Ordering;
 use crate::shim::{Arc, planted};
 use crate::store::stream_state::StreamState;
-use crate::tail::TailPart;
 
 /// A container's number and the place of a tick in it.
 #[inline]
@@ -48,52 +46,16 @@ const fn region_of_container(number: i64) -> i64 {
 pub(crate) struct Plane {
     /// The stream it is in the database; none in memory.
     pub(crate) stream: Option<Arc<StreamState>>,
-    index: Arc<PlaneIndex>,
+    pub(super) index: Arc<PlaneIndex>,
     hot: BTreeMap<i64, Arc<Hot>>,
     hot_bytes: usize,
     /// Where its blocks are kept for readers.
-    pages: Arc<Pages>,
+    pub(super) pages: Arc<Pages>,
+    /// The sequences of what it was read from: where each piece begins, and what lies behind it.
+    pub(super) read: Arc<BTreeMap<u64, u64>>,
 }
 
 impl Plane {
-    /// The plane that `stream` is, as its view tells: blocks, and the words that stand in frames or
-    /// in blocks of words, in the order they were written.
-    pub(crate) fn open(stream: &Arc<StreamState>, pages: &Arc<Pages>) -> Result<Self> {
-        let view = stream.view.load_full();
-        let mut plane = Self {
-            stream: Some(Arc::clone(stream)),
-            index: Arc::new(PlaneIndex::new(Arc::clone(&view), &PlaneIndex::default())),
-            pages: Arc::clone(pages),
-            ..Self::default()
-        };
-        let mut newest: BTreeMap<i64, u64> = BTreeMap::new();
-        let mut pieces: Vec<(u64, Piece<'_>)> = Vec::new();
-        for run in view.runs() {
-            for entry in run.entries() {
-                let sequence = entry.first_sequence.get();
-                if is_words_only(entry) {
-                    pieces.push((sequence, Piece::Block(&run.segment, entry)));
-                } else {
-                    let newest = newest.entry(region_of(entry.first_ts.get())).or_default();
-                    *newest = sequence.max(*newest);
-                }
-            }
-        }
-        let parts = view.frozen.iter().chain(&view.open);
-        pieces.extend(parts.map(|part| (part.first_sequence(), Piece::Frames(part))));
-        pieces.sort_by_key(|(sequence, _)| *sequence);
-        for (sequence, piece) in pieces {
-            let words = piece.words(stream)?;
-            for (index, (tick, word)) in words.into_iter().enumerate() {
-                let later = newest.get(&region_of(tick));
-                if later.is_none_or(|&later| later < sequence.saturating_add(index as u64)) {
-                    plane.replace(tick, word)?;
-                }
-            }
-        }
-        Ok(plane)
-    }
-
     /// Looks at the view again, where it is another one.
     pub(crate) fn reindex(&mut self) {
         let Some(stream) = &self.stream else { return };
@@ -107,6 +69,13 @@ impl Plane {
     #[inline]
     pub(crate) fn is_stale(&self) -> bool {
         self.stream.as_ref().is_some_and(|stream| !self.index.is_of(&stream.view.load()))
+    }
+
+    /// Whether container `number` is in memory once, for both.
+    #[cfg(test)]
+    pub(super) fn shares_container(&self, other: &Self, number: i64) -> bool {
+        let both = self.hot.get(&number).zip(other.hot.get(&number));
+        both.is_some_and(|(own, other)| Arc::ptr_eq(own, other))
     }
 
     /// Bytes of memory its containers take, about.
@@ -186,7 +155,8 @@ impl Plane {
         })
     }
 
-    fn replace(&mut self, tick: i64, word: u64) -> Result<bool> {
+    /// Makes the word that begins at `tick` what `word` says.
+    pub(super) fn replace(&mut self, tick: i64, word: u64) -> Result<bool> {
         let (number, inside) = place_of(tick);
         self.change(number, |hot| hot.replace((inside / 64) as usize, word))
     }
@@ -358,7 +328,10 @@ impl Plane {
         let mut words = Box::new([0; CONTAINER_WORDS]);
         let first = number * i64::from(REGION_CONTAINERS);
         for container in 0..REGION_CONTAINERS {
-            if self.fill(first + i64::from(container), &mut words)? > 0 {
+            let number = first + i64::from(container);
+            if let Some(words) = self.hot.get(&number).and_then(|hot| hot.as_words()) {
+                region.push(container, words);
+            } else if self.fill(number, &mut words)? > 0 {
                 region.push(container, &words);
             }
         }
@@ -402,35 +375,6 @@ impl Plane {
             }
             true
         });
-    }
-}
-
-/// Words that no region holds.
-enum Piece<'a> {
-    Block(&'a Arc<SegmentFile>, &'a IndexEntry),
-    Frames(&'a TailPart),
-}
-
-impl Piece<'_> {
-    fn words(&self, stream: &StreamState) -> Result<Vec<(i64, u64)>> {
-        let pairs = |times: &[u8], words: &[u8]| {
-            let times = times.as_chunks::<8>().0.iter().map(|ts| i64::from_le_bytes(*ts));
-            let words = words.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word));
-            // A word begins at a multiple of 64: what does not is somebody else's.
-            times.map(|ts| ts & !63).zip(words).collect()
-        };
-        match self {
-            Self::Frames(part) => Ok(pairs(part.lane(0), part.lane(1))),
-            Self::Block(segment, entry) => {
-                let header = segment.block_entry(entry)?;
-                let page = segment.decode_block(&header, &stream.layout)?;
-                let mut ranges = stream.layout.ranges(entry.records.get() as usize);
-                let mut lane =
-                    || ranges.next().and_then(|range| page.get(range)).unwrap_or_default();
-                let times = lane();
-                Ok(pairs(times, lane()))
-            }
-        }
     }
 }
 

@@ -70,14 +70,14 @@ impl<L: Bitmaps + Clone> Questions<L> {
         let (start, end) = (range.start_bound(), range.end_bound());
         let open_start = matches!(start, Bound::Unbounded);
         let open_end = matches!(end, Bound::Unbounded);
-        let mut observed = self.observed();
         // Where nothing was observed, nothing is left of a range with an open end.
         if open_start {
-            ticks.start = observed.first(&ticks)?.unwrap_or(if open_end { 0 } else { ticks.end });
+            ticks.start =
+                self.observed().first(&ticks)?.unwrap_or(if open_end { 0 } else { ticks.end });
         }
         if open_end {
             let all = ticks.start..TICK_END;
-            ticks.end = observed.last(&all)?.map_or(ticks.start, |last| last + 1);
+            ticks.end = self.observed().last(&all)?.map_or(ticks.start, |last| last + 1);
         }
         let to_us = match end {
             Bound::Included(&t) => t.saturating_add(1),

@@ -28,7 +28,8 @@ pub(crate) fn load(core: &Core) {
             .entry(of.track().to_owned())
             .or_insert_with(|| Arc::new(TrackState::new(of.track(), of.rate(), of.epoch_us())));
         let plane = if (track.rate, track.epoch_us) == (of.rate(), of.epoch_us()) {
-            Plane::open(stream, &core.pages)
+            let known = track.plane(of.kind());
+            Plane::open(stream, &core.pages, known.as_deref())
         } else {
             let what = format!("planes of track {:?} have different grids", track.name);
             Err(Error::Corrupt { file: core.path.clone(), offset: 0, what, affected: None })
@@ -75,7 +76,7 @@ pub(crate) fn add_plane(core: &Core, track: &TrackState, kind: &PlaneKind) -> Re
     };
     check_name("plane", &name).map_err(|error| Error::invalid(error.what))?;
     let put = |stream: &Arc<StreamState>| {
-        track.put_plane(kind, Plane::open(stream, &core.pages));
+        track.put_plane(kind, Plane::open(stream, &core.pages, None));
     };
     match (add_stream(core, &name, Schema::of_plane(of), put), kind) {
         (Err(Error::StreamExists { .. }), PlaneKind::Class { id, .. }) if track.knows(*id) => {

@@ -162,10 +162,7 @@ impl TrackState {
             }
         };
         let planes = Arc::make_mut(&mut inner.planes);
-        let key = match kind {
-            PlaneKind::Observed => OBSERVED,
-            PlaneKind::Class { id, .. } => u32::from(*id),
-        };
+        let key = key_of(kind);
         planes.gaps.retain(|(other, _)| *other != key);
         if let Some(stream) = &plane.stream {
             planes.gaps.extend(stream.view.load().gaps.iter().map(|gap| (key, gap.clone())));
@@ -181,6 +178,11 @@ impl TrackState {
         if let Some(word) = self.known.get(usize::from(*id) / 64) {
             word.fetch_or(1 << (id % 64), Ordering::Release);
         }
+    }
+
+    /// The plane as it was last read or changed.
+    pub(crate) fn plane(&self, kind: &PlaneKind) -> Option<Arc<Plane>> {
+        lock(&self.inner).planes.get(key_of(kind)).cloned()
     }
 
     /// Forgets faults found before: the planes are read anew.
@@ -494,6 +496,13 @@ impl Inner {
             failed = failed.and(done);
         }
         failed
+    }
+}
+
+fn key_of(kind: &PlaneKind) -> PlaneKey {
+    match kind {
+        PlaneKind::Observed => OBSERVED,
+        PlaneKind::Class { id, .. } => u32::from(*id),
     }
 }
 

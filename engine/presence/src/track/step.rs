@@ -50,6 +50,8 @@ pub(crate) struct Step {
     by_us: Reciprocal,
     /// Fixed point of the starts within a container: its binary places, and one tick in it.
     fixed: Option<(u32, u64)>,
+    /// The last start of a container lies less than this behind the first.
+    span: Option<i64>,
 }
 
 impl Step {
@@ -61,12 +63,15 @@ impl Step {
         let one = ((us as u128) << places).div_ceil(ticks as u128);
         let largest = (2_u128 << places) + 1 + (CONTAINER as u128) * one;
         let fixed = if largest <= u64::MAX as u128 { Some((places, one as u64)) } else { None };
+        let span = (CONTAINER + 2) * us as i128 / ticks as i128 + 2;
+        let span = if span <= i64::MAX as i128 { Some(span as i64) } else { None };
         Self {
             ticks: ticks as i64,
             us: us as i64,
             by_ticks: Reciprocal::new(ticks as u64),
             by_us: Reciprocal::new(us),
             fixed,
+            span,
         }
     }
 
@@ -108,11 +113,13 @@ impl Step {
         let whole = self.by_ticks.floor(product);
         let rest = product - whole * self.ticks + self.ticks - 1;
         let first_us = epoch_us.checked_add(whole)?;
-        // The last start lies less than (2^16 + 2) * us / ticks + 2 behind the first.
-        let span = (CONTAINER + 2) * i128::from(self.us) / i128::from(self.ticks) + 2;
-        first_us.checked_add(i64::try_from(span).ok()?)?;
-        // `rest` is less than 2^33, `places` is at most 49.
-        let scaled = ((rest as u128) << places).div_ceil(self.ticks as u128) as u64;
+        first_us.checked_add(self.span?)?;
+        // `rest` is less than 2^33, `places` is at most 49; up to 2^19 ticks it fits into 63 bits.
+        let scaled = if rest < 1 << (62 - places) {
+            self.by_ticks.floor((rest << places) + self.ticks - 1) as u64
+        } else {
+            ((rest as u128) << places).div_ceil(self.ticks as u128) as u64
+        };
         Some(Line { first_us, scaled, one, places })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use presence_format::PlaneKind;
 use proptest::prelude::*;
 
 use crate::device::MemoryDevice;
@@ -163,6 +164,49 @@ fn more_words_than_a_frame_holds_become_blocks() {
     }
 }
 
+/// A reader that looks again keeps what it read before, and does not read it twice.
+#[test]
+fn a_reader_reads_only_what_is_new() {
+    let disk = MemoryDevice::new();
+    let db = Database::create_on(Arc::new(disk.clone()), options()).unwrap();
+    let track = db.create_track("cam", grid()).unwrap();
+    let (early, late) = (0, 9 * 65_536);
+    track.set(0, early).unwrap();
+    db.flush(Level::Os).unwrap();
+    let reader = Database::open_read_only_on(Arc::new(disk), options()).unwrap();
+    let plane = || {
+        let kind = PlaneKind::Class { id: 0, name: String::new() };
+        reader.core().tracks.load().get("cam").and_then(|track| track.plane(&kind)).unwrap()
+    };
+    let before = plane();
+    for tick in [late, late + 1] {
+        track.set(0, tick).unwrap();
+        db.flush(Level::Os).unwrap();
+        reader.refresh().unwrap();
+    }
+    assert!(plane().shares_container(&before, 0), "read again");
+    let times = reader.track("cam").unwrap().timestamps(&class(0), ..).unwrap();
+    assert!(times.map(Result::unwrap).eq([early, late, late + 1]));
+    let between = plane();
+    db.core().log().unwrap().seal(db.core()).unwrap();
+    reader.refresh().unwrap();
+    assert!(!plane().shares_container(&between, 0), "its region is a block now");
+    assert_eq!(reader.track("cam").unwrap().count(&class(0), ..).unwrap(), 3);
+}
+
+/// Whether a reader that stayed open finds what was flushed, once it looks again.
+fn finds(reader: &Database, flushed: &Naive) -> bool {
+    reader.refresh().unwrap();
+    let Ok(track) = reader.track("cam") else { return *flushed == Naive::default() };
+    let observed = track.ratio(&class(0), ..).unwrap().observed;
+    observed == flushed.observed.len() as u64
+        && (0..CLASSES).all(|id| {
+            let times = track.timestamps(&class(id), ..).unwrap();
+            let set = flushed.classes.get(&id).cloned().unwrap_or_default();
+            times.map(Result::unwrap).eq(set)
+        })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 1 } else { 48 }))]
 
@@ -177,6 +221,10 @@ proptest! {
         let memory = PresenceTrack::in_memory(grid());
         let (mut naive, mut flushed) = (Naive::default(), Naive::default());
         let mut aside = memory.clone();
+        let reader = |disk: &MemoryDevice| {
+            Database::open_read_only_on(Arc::new(disk.clone()), options()).unwrap()
+        };
+        let mut beside = reader(&disk);
         for op in &ops {
             naive.apply(op);
             apply(&track, op).unwrap();
@@ -208,9 +256,9 @@ proptest! {
                     // What the kernel had stays; the process's memory does not.
                     let crashed = disk.fork();
                     let copy = Arc::new(crashed.fork());
-                    let read = Database::open_read_only_on(copy, options()).unwrap();
-                    let beside = read.track("cam").unwrap();
-                    prop_assert!(read.report().damage.is_empty(), "{:?}", read.report());
+                    let opened = Database::open_read_only_on(copy, options()).unwrap();
+                    prop_assert!(opened.report().damage.is_empty(), "{:?}", opened.report());
+                    let read = opened.track("cam").unwrap();
                     let opened = Database::open_on(Arc::new(crashed.clone()), options()).unwrap();
                     let again = opened.track("cam").unwrap();
                     // Blocks are written when memory runs short: more than was flushed may be in.
@@ -225,7 +273,7 @@ proptest! {
                         })
                     };
                     if grown(&again) {
-                        check(&beside, &flushed, &asked);
+                        check(&read, &flushed, &asked);
                         check(&again, &flushed, &asked);
                         naive = flushed.clone();
                         drop(track);
@@ -233,11 +281,15 @@ proptest! {
                         db = opened;
                         track = again;
                         disk = crashed;
+                        beside = reader(&disk);
                         aside = PresenceTrack::in_memory(grid());
                         aside.merge(&track).unwrap();
                     }
                 }
                 _ => {}
+            }
+            if matches!(op, Op::Flush | Op::Seal | Op::Compact | Op::Reopen) {
+                prop_assert!(finds(&beside, &flushed), "the reader misses something after {op:?}");
             }
         }
         check(&track, &naive, &asked);
