@@ -74,7 +74,7 @@ pub use store::compaction::Compacted;
 pub use store::database::Database;
 pub use store::report::{Damage, RecoveryReport, Torn};
 pub use store::retention::{Retained, Retention};
-pub use store::stats::{SegmentStats, StreamStats};
+pub use store::stats::{SegmentStats, StreamStats, TrackStats};
 pub use track::{
     Bucket, BucketRatio, Class, ClassRef, CoOccurrence, Config, Edge, Expression, ExpressionError,
     ExpressionErrorKind, Grid, Interval, IntervalOptions, Over, Presence, PresenceTrack,

@@ -63,6 +63,15 @@ pub fn count(count: u64) -> String {
     text
 }
 
+/// What segments held, of streams and of presence tracks: `5 records and 3 observed ticks`.
+pub fn held(records: u64, ticks: u64) -> String {
+    match (counted(records, "record"), counted(ticks, "observed tick")) {
+        (of_streams, _) if ticks == 0 => of_streams,
+        (_, of_tracks) if records == 0 => of_tracks,
+        (of_streams, of_tracks) => format!("{of_streams} and {of_tracks}"),
+    }
+}
+
 /// `1 record`, `22,695 records`.
 pub fn counted(number: u64, noun: &str) -> String {
     format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })

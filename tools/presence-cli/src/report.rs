@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use presence::RecoveryReport;
 use serde_json::{Value, json};
 
-use presence_cli::quantity::{bytes, counted};
+use presence_cli::quantity::{bytes, count, counted};
 use presence_cli::terminal::{escape, say};
 
 /// Whether data that was durable is not sound.
@@ -44,6 +44,7 @@ pub(crate) fn to_json(report: &RecoveryReport) -> Value {
         "scanned": report.scanned,
         "scanned_bytes": report.scanned_bytes,
         "records_from_frames": report.records_from_frames,
+        "words_from_frames": report.words_from_frames,
         "torn": torn.collect::<Vec<_>>(),
         "damage": damage.collect::<Vec<_>>(),
         "lost": lost.collect::<Vec<_>>(),
@@ -63,9 +64,13 @@ pub(crate) fn lines(report: &RecoveryReport) -> Vec<String> {
             report.scanned.join(", "),
         ));
     }
-    if report.records_from_frames > 0 {
-        let records = counted(report.records_from_frames, "record");
-        lines.push(format!("{records} found in flush frames only, and kept"));
+    let words = "words of presence tracks, 64 ticks each,";
+    for (found, what) in
+        [(report.records_from_frames, "records"), (report.words_from_frames, words)]
+    {
+        if found > 0 {
+            lines.push(format!("{} {what} found in flush frames only, and kept", count(found)));
+        }
     }
     for torn in &report.torn {
         lines.push(format!(

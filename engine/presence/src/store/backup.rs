@@ -15,7 +15,8 @@ use super::database::Database;
 use super::load::{Loaded, LoadedSegment, Loader, read_sealed};
 use super::recovery::{self, Built};
 use super::report::RecoveryReport;
-use super::stats::StreamStats;
+use super::stats::{StreamStats, TrackStats};
+use super::stream_state::StreamState;
 use crate::device::{Device, DeviceFile, Shared, Staging};
 use crate::error::{Error, Result};
 use crate::options::Level;
@@ -38,6 +39,8 @@ pub struct BackupOptions {
 pub struct Backup {
     /// Its streams.
     pub streams: Vec<BackupStream>,
+    /// Its presence tracks.
+    pub tracks: Vec<TrackStats>,
     /// Its segments.
     pub segments: usize,
     /// Segments that share their bytes until one of both is written (clones).
@@ -172,9 +175,11 @@ impl<'a, P: FnMut(u64, u64) -> bool> Job<'a, P> {
             self.out.rename(temporary, name).map_err(Error::io("rename", name))?;
         }
         self.out.sync_directory().map_err(Error::io("sync", &self.out.describe()))?;
-        self.check_whole(&streams)?;
-        self.backup.records = streams.iter().map(|stream| stream.records).sum();
-        self.backup.streams = streams;
+        let copied = self.check_whole(&streams)?;
+        self.backup.tracks = TrackStats::all(&copied)?;
+        let of_streams = copied.iter().filter(|stream| !stream.layout.is_plane());
+        self.backup.streams = of_streams.map(in_numbers).collect();
+        self.backup.records = self.backup.streams.iter().map(|stream| stream.records).sum();
         Ok(self.backup)
     }
 
@@ -313,13 +318,13 @@ impl<'a, P: FnMut(u64, u64) -> bool> Job<'a, P> {
     }
 
     /// Opens the copy as anybody would, and compares what it holds with what was to be copied.
-    fn check_whole(&self, streams: &[BackupStream]) -> Result<()> {
+    fn check_whole(&self, streams: &[BackupStream]) -> Result<Vec<Arc<StreamState>>> {
         let mut loader = Loader::new(Arc::clone(self.out), false, false);
         let loaded = loader.load()?;
         let copied = contents(&loader, &loaded)?;
         let is_closed = loaded.report.scanned.is_empty() && loaded.report.is_clean();
-        if is_closed && copied == streams {
-            return Ok(());
+        if is_closed && copied.iter().map(in_numbers).eq(streams.iter().cloned()) {
+            return Ok(copied);
         }
         Err(refused(&self.out.describe(), 0, "the copy does not hold what its source holds"))
     }
@@ -351,7 +356,10 @@ impl Source {
             let loaded = loader.load()?;
             tries -= 1;
             match contents(&loader, &loaded) {
-                Ok(streams) => return Ok(Self { loader, loaded, streams }),
+                Ok(streams) => {
+                    let streams = streams.iter().map(in_numbers).collect();
+                    return Ok(Self { loader, loaded, streams });
+                }
                 Err(_) if tries > 0 && names()? != before => {}
                 Err(error) => return Err(error),
             }
@@ -381,7 +389,7 @@ fn refused(file: &str, offset: u64, what: &str) -> Error {
 ///
 /// # Errors
 /// Where something of it is damaged or missing.
-fn contents(loader: &Loader, loaded: &Loaded) -> Result<Vec<BackupStream>> {
+fn contents(loader: &Loader, loaded: &Loaded) -> Result<Vec<Arc<StreamState>>> {
     if let Some(damage) = loaded.report.damage.first() {
         return Err(refused(&damage.file, damage.offset, &damage.what));
     }
@@ -392,12 +400,12 @@ fn contents(loader: &Loader, loaded: &Loaded) -> Result<Vec<BackupStream>> {
     if let Some(lost) = report.lost.first() {
         return Err(Error::Gap(Box::new(lost.clone())));
     }
-    let stream = |stream| {
-        let stats = StreamStats::of(stream);
-        let (first_ts, last_ts) = (stats.first_ts, stats.last_ts);
-        BackupStream { name: stream.name.clone(), records: stats.records, first_ts, last_ts }
-    };
-    Ok(streams.iter().map(stream).collect())
+    Ok(streams)
+}
+
+fn in_numbers(stream: &Arc<StreamState>) -> BackupStream {
+    let StreamStats { records, first_ts, last_ts, .. } = StreamStats::of(stream);
+    BackupStream { name: stream.name.clone(), records, first_ts, last_ts }
 }
 
 /// Checks a sealed segment whole: every entry, and the index against the blocks.

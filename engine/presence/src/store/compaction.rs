@@ -16,7 +16,7 @@ use presence_format::catalog::Catalog;
 use presence_format::index::IndexEntry;
 use presence_format::plane::region_of;
 use presence_format::segment::SegmentHeader;
-use presence_format::{Compression, FormatError};
+use presence_format::{Compression, FormatError, PlaneKind};
 
 use super::core::{Core, LiveSegment};
 use super::database::Database;
@@ -41,8 +41,10 @@ pub struct Compacted {
     pub outputs: usize,
     /// Their bytes.
     pub output_bytes: u64,
-    /// Records rewritten.
+    /// Records of streams rewritten.
     pub records: u64,
+    /// Observed ticks of presence tracks rewritten.
+    pub ticks: u64,
 }
 
 /// Bytes of inputs rewritten together: what a compaction needs of free space, at most.
@@ -52,8 +54,9 @@ impl Database {
     /// Seals the active segment and rewrites all segments that were not compacted yet. What is in
     /// memory only stays there: call [`flush`](Database::flush) before, to have it in.
     ///
-    /// `progress` is told the records done and the records in all, and ends the compaction by
-    /// returning `false`: what is done is kept, the rest stays as it was.
+    /// `progress` is told the records done and the records in all, a word of a presence track being
+    /// one, and ends the compaction by returning `false`: what is done is kept, the rest stays as
+    /// it was.
     ///
     /// # Errors
     /// [`Error::ReadOnly`], [`Error::Corrupt`] where a block to be rewritten is damaged,
@@ -67,10 +70,12 @@ impl Database {
         let groups = groups(&segments);
         let all = groups.iter().flatten().map(|segment| segment.records).sum();
         let mut compacted = Compacted::default();
+        let mut done = 0;
         for group in groups {
             let mut going = true;
             let mut tell = |records: u64| {
-                going = going && progress(records, all);
+                done += records;
+                going = going && progress(done, all);
                 going
             };
             let Some(outputs) = Task::new(core, &group)?.run(&mut compacted, &mut tell)? else {
@@ -284,8 +289,12 @@ impl<'a> Task<'a> {
                     records: block.records,
                     lanes: &slices,
                 })?;
-                compacted.records += block.records as u64;
-                if !tell(compacted.records) {
+                match state.schema.plane().map(|plane| plane.kind()) {
+                    None => compacted.records += block.records as u64,
+                    Some(PlaneKind::Observed) => compacted.ticks += ticks_of(&lanes),
+                    Some(PlaneKind::Class { .. }) => {}
+                }
+                if !tell(block.records as u64) {
                     return Ok(false);
                 }
             }
@@ -383,6 +392,12 @@ impl<'a> Task<'a> {
         self.core.views_changed();
         live
     }
+}
+
+/// Set ticks of the words of a plane.
+fn ticks_of(lanes: &[Vec<u8>]) -> u64 {
+    let words = lanes.get(1).map_or(&[][..], Vec::as_slice);
+    words.iter().map(|byte| u64::from(byte.count_ones())).sum()
 }
 
 /// What counts of a plane: of the blocks of a region the last.

@@ -454,7 +454,7 @@ fn recover(
         && let Some((scanner, file)) = loader.take_open(number)
     {
         let catalog = recovery::sealing_catalog(loader, &loaded.order, &scanner);
-        report.records_from_frames =
+        (report.records_from_frames, report.words_from_frames) =
             recovery::seal_open_segment(device, &file.name, &scanner, &file, &catalog)?;
         loaded = loader.load()?;
     }

@@ -39,14 +39,15 @@ pub(crate) fn sealing_catalog(loader: &Loader, order: &[u32], scanner: &Scanner)
 
 /// Puts the records that stand in frames only into blocks of their segment, and seals it.
 ///
-/// `name` is the file's on `device`. Returns the number of such records.
+/// `name` is the file's on `device`. Returns how many such records of streams there are, and how
+/// many words of planes.
 pub(crate) fn seal_open_segment(
     device: &dyn Device,
     name: &str,
     scanner: &Scanner,
     file: &SegmentFile,
     catalog: &Catalog,
-) -> Result<u64> {
+) -> Result<(u64, u64)> {
     let writable = device.open_writable(name).map_err(Error::io("open", &file.name))?;
     let segment = Arc::new(SegmentFile::new(file.name.clone(), file.header, writable, false));
     let blocks = scanner.streams.iter().map(|(&id, stream)| (id, stream.blocks.clone()));
@@ -60,11 +61,11 @@ pub(crate) fn seal_open_segment(
     );
     // What was read may still be in the kernel only: what follows must not outlive it.
     writer.durable = scanner.durable;
-    let mut records = 0;
+    let (mut records, mut plane_words) = (0, 0);
     for (&id, stream) in &scanner.streams {
         let Some(entry) = scanner.catalog.get(&id) else { continue };
         if stream.layout.is_plane() {
-            records += seal_words(&mut writer, id, stream)?;
+            plane_words += seal_words(&mut writer, id, stream)?;
             continue;
         }
         let most = stream.layout.records_within(PAYLOAD_BYTES_MAX as usize);
@@ -102,7 +103,7 @@ pub(crate) fn seal_open_segment(
     }
     catalog.retained_from = scanner.retained_from;
     writer.seal(catalog, None)?;
-    Ok(records)
+    Ok((records, plane_words))
 }
 
 /// Puts the words of a plane that stand in frames only into blocks of words; returns how many.
@@ -306,7 +307,12 @@ fn finish_stream(
             records: gap.to_sequence.saturating_sub(gap.from_sequence),
         },
     }));
-    report.records_from_frames += builder.records_in_memory;
+    let from_frames = if builder.is_plane {
+        &mut report.words_from_frames
+    } else {
+        &mut report.records_from_frames
+    };
+    *from_frames += builder.records_in_memory;
     let sequence = end.max(entry.sequence);
     let last_ts = if builder.is_plane { None } else { entry.last_ts.max(builder.last_ts) };
     let view = builder.view();

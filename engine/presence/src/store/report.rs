@@ -18,6 +18,8 @@ pub struct RecoveryReport {
     pub scanned_bytes: u64,
     /// Records that stood in frames only and were put into blocks, or are held in memory.
     pub records_from_frames: u64,
+    /// Words of presence tracks, 64 ticks each, of which the same is true.
+    pub words_from_frames: u64,
     /// Torn ends that were cut off: written but never promised. Beside a writer, an entry that is
     /// being written looks the same.
     pub torn: Vec<Torn>,

@@ -11,6 +11,7 @@ use presence_format::TimeUnit;
 
 use super::core::{Core, LiveSegment};
 use super::database::Database;
+use super::stats::{observed_ticks, records_in_segments};
 use crate::error::{Error, Result};
 use crate::segment::SegmentFile;
 use crate::shim::{Arc, lock};
@@ -45,8 +46,10 @@ pub struct Retained {
     pub files: Vec<String>,
     /// Their bytes.
     pub bytes: u64,
-    /// Records in them.
+    /// Records of streams in them.
     pub records: u64,
+    /// Observed ticks of presence tracks that went with them.
+    pub ticks: u64,
 }
 
 impl Database {
@@ -78,13 +81,18 @@ impl Database {
         let Some(last) = gone.last() else { return Ok(Retained::default()) };
         let is_gone =
             |file: &Arc<SegmentFile>| gone.iter().any(|segment| Arc::ptr_eq(&segment.file, file));
-        let retained = Retained {
+        let in_segments = records_in_segments(core);
+        let records = |segment: &LiveSegment| in_segments.get(&segment.file.number());
+        let observed = observed_ticks(core)?;
+        let mut retained = Retained {
             files: gone.iter().map(|segment| segment.file.name.clone()).collect(),
             bytes: gone.iter().map(bytes_of).sum(),
-            records: gone.iter().map(|segment| segment.records).sum(),
+            records: gone.iter().filter_map(records).sum(),
+            ticks: 0,
         };
         log.give_up_below(core, log_last(last) + 1, &is_gone, || forget(core, &is_gone))?;
         remove(core, &gone)?;
+        retained.ticks = observed.saturating_sub(observed_ticks(core)?);
         Ok(retained)
     }
 }

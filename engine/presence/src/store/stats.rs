@@ -1,11 +1,19 @@
 //! What a database holds and costs, in numbers.
 //!
 //! # Invariants
-//! - Counted from indexes in memory: nothing is read.
+//! - Counted from indexes in memory: of streams nothing is read, of tracks what stands in front of
+//!   regions.
 
+use std::collections::BTreeMap;
+
+use presence_format::PlaneKind;
+
+use super::core::Core;
 use super::database::Database;
 use super::stream_state::StreamState;
+use crate::error::Result;
 use crate::shim::Arc;
+use crate::track::plane::Plane;
 
 /// One stream in numbers.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -66,7 +74,7 @@ pub struct SegmentStats {
     pub generation: u32,
     /// Bytes of the file.
     pub bytes: u64,
-    /// Records in its blocks.
+    /// Records of streams in its blocks. Words of presence tracks are none.
     pub records: u64,
     /// Whether it is immutable.
     pub sealed: bool,
@@ -79,21 +87,74 @@ impl Database {
     pub fn segments(&self) -> Vec<SegmentStats> {
         let core = self.core();
         let live = core.segments.load();
-        let sealed = live.iter().map(|segment| (&segment.file, segment.sealed, segment.records));
+        let records = records_in_segments(core);
+        let sealed = live.iter().map(|segment| (&segment.file, segment.sealed));
         let active = core.log.as_ref().and_then(|log| log.active());
-        let active = active.iter().map(|(file, _)| (file, false, 0));
+        let active = active.iter().map(|(file, _)| (file, false));
         sealed
             .chain(active)
-            .map(|(file, sealed, records)| SegmentStats {
+            .map(|(file, sealed)| SegmentStats {
                 file: file.name.clone(),
                 number: file.number(),
                 log_segments: (file.header.log_first.get(), file.header.log_last.get()),
                 generation: file.header.generation.get(),
                 bytes: file.file.len().unwrap_or(0),
-                records,
+                records: records.get(&file.number()).copied().unwrap_or(0),
                 sealed,
                 created_unix_us: file.header.created_unix_us.get(),
             })
             .collect()
     }
+}
+
+/// One presence track in numbers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TrackStats {
+    /// Its name.
+    pub name: String,
+    /// How many classes were named or set.
+    pub classes: usize,
+    /// Ticks that were observed.
+    pub observed: u64,
+}
+
+impl TrackStats {
+    /// The tracks whose planes are among `streams`, by name.
+    pub(super) fn all(streams: &[Arc<StreamState>]) -> Result<Vec<Self>> {
+        let mut tracks: BTreeMap<&str, Self> = BTreeMap::new();
+        let pages = Arc::default();
+        for stream in streams {
+            let Some(plane) = stream.schema.plane() else { continue };
+            let track = tracks.entry(plane.track()).or_default();
+            plane.track().clone_into(&mut track.name);
+            match plane.kind() {
+                PlaneKind::Observed => {
+                    track.observed = Plane::open(stream, &pages, None)?.count()?
+                }
+                PlaneKind::Class { .. } => track.classes += 1,
+            }
+        }
+        Ok(tracks.into_values().collect())
+    }
+}
+
+/// Records of streams in the blocks of each segment, by its number.
+pub(super) fn records_in_segments(core: &Core) -> BTreeMap<u32, u64> {
+    let mut records: BTreeMap<u32, u64> = BTreeMap::new();
+    let streams = core.streams.load();
+    for stream in streams.by_id.values().filter(|stream| !stream.layout.is_plane()) {
+        for run in stream.view.load().runs() {
+            let blocks = run.entries().iter().map(|entry| u64::from(entry.records.get()));
+            *records.entry(run.segment.number()).or_default() += blocks.sum::<u64>();
+        }
+    }
+    records
+}
+
+/// Ticks that were observed, of all presence tracks.
+pub(super) fn observed_ticks(core: &Core) -> Result<u64> {
+    let tracks = core.tracks.load_full();
+    let observed = tracks.values().map(|track| track.now(core.generation())?.observed.count());
+    observed.sum()
 }

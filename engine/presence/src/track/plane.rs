@@ -197,6 +197,11 @@ impl Plane {
         self.hot.get(&number).map(|hot| hot.word((inside / 64) as usize))
     }
 
+    /// Set ticks.
+    pub(crate) fn count(&self) -> Result<u64> {
+        self.rank(i64::MAX)
+    }
+
     /// Set ticks below `tick`. Reads at most one block.
     #[inline]
     pub(crate) fn rank(&self, tick: i64) -> Result<u64> {

@@ -86,12 +86,17 @@ fn write(arguments: &Arguments, done: &Backup, out: &mut impl Write) -> Result<(
     let ways = ways.iter().filter(|(segments, _)| *segments > 0);
     let ways: Vec<String> =
         ways.map(|(segments, how)| format!("{} {how}", count(*segments as u64))).collect();
+    let streams = counted(done.streams.len() as u64, "stream");
+    let mut parts = vec![format!("{streams} with {}", counted(done.records, "record"))];
+    if !done.tracks.is_empty() {
+        let (tracks, ticks) = (counted(done.tracks.len() as u64, "track"), ticks(done));
+        parts.push(format!("{tracks} with {}", counted(ticks, "observed tick")));
+    }
     writeln!(
         out,
-        "{}: {} with {}, {} in {} ({})",
+        "{}: {}, {} in {} ({})",
         escape(&arguments.out.display().to_string()),
-        counted(done.streams.len() as u64, "stream"),
-        counted(done.records, "record"),
+        parts.join(", "),
         bytes(done.bytes),
         counted(done.segments as u64, "segment"),
         ways.join(", "),
@@ -104,6 +109,10 @@ fn write(arguments: &Arguments, done: &Backup, out: &mut impl Write) -> Result<(
     Ok(())
 }
 
+fn ticks(done: &Backup) -> u64 {
+    done.tracks.iter().map(|track| track.observed).sum()
+}
+
 fn to_json(done: &Backup) -> serde_json::Value {
     let streams = done.streams.iter().map(|stream| {
         json!({
@@ -113,9 +122,14 @@ fn to_json(done: &Backup) -> serde_json::Value {
             "last_ts": stream.last_ts,
         })
     });
+    let tracks = done.tracks.iter().map(
+        |track| json!({"name": track.name, "classes": track.classes, "observed": track.observed}),
+    );
     json!({
         "streams": streams.collect::<Vec<_>>(),
+        "tracks": tracks.collect::<Vec<_>>(),
         "records": done.records,
+        "ticks": ticks(done),
         "segments": done.segments,
         "cloned": done.cloned,
         "linked": done.linked,

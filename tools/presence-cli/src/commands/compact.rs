@@ -17,7 +17,7 @@ use presence_cli::failure::{Failure, Outcome, Result};
 use presence_cli::interrupt::on_interrupt;
 use presence_cli::output::Output;
 use presence_cli::progress::Bar;
-use presence_cli::quantity::{bytes, count, counted};
+use presence_cli::quantity::{bytes, count, counted, held};
 
 /// What to compact.
 #[derive(Debug, Args)]
@@ -39,7 +39,7 @@ pub(crate) fn run(arguments: &Arguments, json: bool) -> Result<Outcome> {
         .map_err(|error| Failure::io("watch for Ctrl-C", &error))?;
     let mut bar = Bar::new("compact");
     let done = db.compact(|done, all| {
-        bar.draw(done, Some(all), &format!("{} of {} records", count(done), count(all)));
+        bar.draw(done, Some(all), "rewritten");
         !stop.load(Ordering::Relaxed)
     });
     bar.clear();
@@ -55,6 +55,7 @@ pub(crate) fn run(arguments: &Arguments, json: bool) -> Result<Outcome> {
             "outputs": done.outputs,
             "output_bytes": done.output_bytes,
             "records": done.records,
+            "ticks": done.ticks,
         });
         writeln!(out, "{done}")?;
     } else if done.inputs == 0 {
@@ -67,7 +68,7 @@ pub(crate) fn run(arguments: &Arguments, json: bool) -> Result<Outcome> {
             bytes(done.input_bytes),
             count(outputs as u64),
             bytes(done.output_bytes),
-            counted(done.records, "record")
+            held(done.records, done.ticks)
         )?;
     }
     out.finish()?;

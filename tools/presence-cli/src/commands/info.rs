@@ -129,21 +129,18 @@ fn hex(db: &Database) -> String {
 /// # Errors
 /// Where the output cannot be written.
 pub(crate) fn write(db: &Database, out: &mut impl Write) -> Result<()> {
-    let (streams, segments) = (db.streams(), db.segments());
+    let (streams, tracks, segments) = (db.streams(), db.tracks(), db.segments());
     let on_disk: u64 = segments.iter().map(|segment| segment.bytes).sum();
-    writeln!(
-        out,
-        "{}: {}, {}, {} on disk",
-        escape(db.path()),
-        counted(streams.len() as u64, "stream"),
-        counted(segments.len() as u64, "segment"),
-        bytes(on_disk)
-    )?;
+    let mut parts = vec![counted(streams.len() as u64, "stream")];
+    if !tracks.is_empty() {
+        parts.push(counted(tracks.len() as u64, "track"));
+    }
+    parts.push(counted(segments.len() as u64, "segment"));
+    writeln!(out, "{}: {}, {} on disk", escape(db.path()), parts.join(", "), bytes(on_disk))?;
     if !streams.is_empty() {
         writeln!(out)?;
         write_streams(&streams, out)?;
     }
-    let tracks = db.tracks();
     if !tracks.is_empty() {
         writeln!(out)?;
         write_tracks(&tracks, out)?;

@@ -8,14 +8,14 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use presence::{Database, Options, Retained, Retention, Stream};
+use presence::{Database, Options, Retained, Retention, Stream, class};
 use serde_json::json;
 
 use crate::open;
 use presence_cli::failure::{Failure, Outcome, Result};
 use presence_cli::moment::{self, Moment, Span};
 use presence_cli::output::Output;
-use presence_cli::quantity::{self, bytes, counted};
+use presence_cli::quantity::{self, bytes, counted, held};
 
 /// What to keep.
 #[derive(Debug, Args)]
@@ -58,14 +58,29 @@ fn refuse_other_clocks(db: &Database) -> Result<()> {
         let unit = stream.schema().time_unit();
         stream.stats().last_ts.is_some_and(|last| !moment::is_unix(last, unit))
     };
-    match db.streams().iter().find(|stream| is_other(stream)) {
-        None => Ok(()),
-        Some(stream) => Err(Failure::usage(format!(
-            "the timestamps of stream {:?} do not count from 1970, so it has no age; use --before \
-             with a time of its clock, or --max-bytes",
-            stream.name()
-        ))),
+    let what = if let Some(stream) = db.streams().iter().find(|stream| is_other(stream)) {
+        format!("stream {:?}", stream.name())
+    } else if let Some(name) = other_track(db)? {
+        format!("track {name:?}")
+    } else {
+        return Ok(());
+    };
+    Err(Failure::usage(format!(
+        "the timestamps of {what} do not count from 1970, so it has no age; use --before with a \
+         time of its clock, or --max-bytes"
+    )))
+}
+
+/// A track whose last observed tick does not count from 1970.
+fn other_track(db: &Database) -> Result<Option<String>> {
+    let all = class(0) | !class(0);
+    for track in db.tracks() {
+        let last = track.clone().skip_gaps().last(&all, ..)?;
+        if last.is_some_and(|last| !moment::is_unix(last, presence::TimeUnit::Us)) {
+            return Ok(Some(track.name().to_owned()));
+        }
     }
+    Ok(None)
 }
 
 /// Gives up what is to go.
@@ -85,9 +100,9 @@ pub(crate) fn run(arguments: &Arguments, json: bool) -> Result<Outcome> {
     } else if done.files.is_empty() {
         writeln!(out, "nothing to give up")?;
     } else {
-        let (segments, records) = (counted(done.files.len() as u64, "segment"), done.records);
-        let records = counted(records, "record");
-        writeln!(out, "gave up {segments} with {records}, {}", bytes(done.bytes))?;
+        let segments = counted(done.files.len() as u64, "segment");
+        let what = held(done.records, done.ticks);
+        writeln!(out, "gave up {segments} with {what}, {}", bytes(done.bytes))?;
         done.files.iter().try_for_each(|file| writeln!(out, "  {file}"))?;
     }
     out.finish()?;
@@ -95,5 +110,10 @@ pub(crate) fn run(arguments: &Arguments, json: bool) -> Result<Outcome> {
 }
 
 fn to_json(retained: &Retained) -> serde_json::Value {
-    json!({"files": retained.files, "bytes": retained.bytes, "records": retained.records})
+    json!({
+        "files": retained.files,
+        "bytes": retained.bytes,
+        "records": retained.records,
+        "ticks": retained.ticks,
+    })
 }

@@ -115,6 +115,33 @@ fn frames_are_ticks_and_sure_detections_are_present() {
 }
 
 #[test]
+fn a_track_is_counted_in_ticks_and_classes() {
+    let place = Place::new();
+    place.file("gt.txt", MOT);
+    place.run("import gt.txt --into db").code(0);
+    let info = place.run("info db").code(0).out;
+    assert!(info.starts_with("db: 1 stream, 1 track, 1 segment, "), "{info}");
+    assert!(info.contains(" 5  sealed"), "the records of the stream alone: {info}");
+    assert_eq!(place.run("info db --json").json()["segments"][0]["records"], 5);
+    let text = place.run("backup db text").code(0).out;
+    let held = "text: 1 stream with 5 records, 1 track with 3 observed ticks, ";
+    assert!(text.starts_with(held), "{text}");
+    let told = place.run("backup db told --json").code(0).json();
+    assert_eq!((&told["records"], &told["ticks"]), (&json!(5), &json!(3)));
+    assert_eq!(told["tracks"], json!([{"name": "gt", "classes": 13, "observed": 3}]));
+    assert_eq!(told["streams"].as_array().unwrap().len(), 1);
+    let compacted = place.run("compact db").code(0).out;
+    assert!(compacted.contains("with 5 records and 3 observed ticks"), "{compacted}");
+    let compacted = place.run("compact text --json").code(0).json();
+    assert_eq!((&compacted["records"], &compacted["ticks"]), (&json!(5), &json!(3)));
+    assert!(place.run("retain db --older-than 1d").code(2).err.contains("stream \"gt\""));
+    let gone = place.run("retain db --before 1000s").code(0).out;
+    assert!(gone.contains("with 5 records and 3 observed ticks"), "{gone}");
+    let gone = place.run("retain text --before 1000s --json").code(0).json();
+    assert_eq!((&gone["records"], &gone["ticks"]), (&json!(5), &json!(3)));
+}
+
+#[test]
 fn a_second_import_does_to_the_track_what_it_does_to_the_stream() {
     let place = Place::new();
     place.file("gt.txt", MOT);
