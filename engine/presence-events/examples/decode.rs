@@ -1,5 +1,5 @@
-//! How fast a file is read and decoded, best of some rounds: `decode FILE [ROUNDS]`; with `--dump` in
-//! place of the rounds every event as `t x y p`, for comparison with other readers.
+//! How fast a file is read and decoded, best of some rounds: `decode FILE [ROUNDS]`; with `--dump`
+//! in place of the rounds every event as `t x y p`, for comparison with other readers.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
