@@ -125,6 +125,40 @@ fn a_week_is_saved_loaded_and_dropped_without_recursion() {
 }
 
 #[test]
+fn sixty_four_frames_take_eight_bytes() {
+    let tracker = PresenceTracker::new();
+    let frames = 4 * 65_536_i64;
+    let mut mix = 1_u64;
+    for number in 0..frames {
+        mix = mix.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let seen = if mix >> 63 == 1 { 0.9 } else { 0.1 };
+        tracker.update_batch(frame(number), &[(1, seen)], 0.5).unwrap();
+    }
+    assert!(tracker.track().any(&class(1), ..).unwrap());
+    // The class and what was observed, which is full.
+    let bytes = tracker.track().memory_bytes() as i64;
+    assert!(bytes <= frames / 8 + 4096, "{bytes} for {frames} frames");
+}
+
+#[test]
+fn the_last_update_costs_what_the_first_did() {
+    let tracker = PresenceTracker::new();
+    let took: Vec<std::time::Duration> = (0..40)
+        .map(|piece| {
+            let start = std::time::Instant::now();
+            for number in 10_000 * piece..10_000 * (piece + 1) {
+                tracker.update_batch(frame(number), &[(1, 0.9)], 0.5).unwrap();
+            }
+            start.elapsed()
+        })
+        .collect();
+    // The least of several pieces, which no other program disturbs: one that walks along all
+    // frames would take forty times as long.
+    let (first, last) = (took[..10].iter().min().unwrap(), took[30..].iter().min().unwrap());
+    assert!(*last < 10 * *first, "{first:?}, and {last:?} in the end");
+}
+
+#[test]
 fn a_broken_file_is_an_error_and_not_a_panic() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tracker");
