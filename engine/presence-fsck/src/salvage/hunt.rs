@@ -11,7 +11,7 @@ use std::ops::ControlFlow;
 
 use presence_format::caps::SEGMENT_BYTES_MAX;
 use presence_format::checksum::PayloadChecks;
-use presence_format::entry::{ENTRY_MAGIC, Entry, Place};
+use presence_format::entry::{ENTRY_MAGIC, Entry, EntryKind, Place};
 use presence_format::segment::FIRST_ENTRY;
 
 use crate::bytes::Bytes;
@@ -44,6 +44,8 @@ impl Found<'_> {
 pub(super) struct Ended {
     /// Sound headers whose payload is not.
     pub(super) unsound: u64,
+    /// Those of them that head a frame.
+    pub(super) unsound_frames: u64,
     /// Whether the file was searched to its end.
     pub(super) whole: bool,
 }
@@ -53,7 +55,7 @@ pub(super) fn hunt(
     bytes: &mut Bytes,
     take: &mut dyn FnMut(&Found<'_>) -> ControlFlow<()>,
 ) -> io::Result<Ended> {
-    let mut ended = Ended { unsound: 0, whole: true };
+    let mut ended = Ended { unsound: 0, unsound_frames: 0, whole: true };
     let mut wasted = 0;
     // What stands before is a segment's header, but entries may have moved.
     let mut at = 0;
@@ -67,6 +69,7 @@ pub(super) fn hunt(
         let stored = bytes.get_padded(payload_at, stored as usize)?;
         let Some(payload) = sound_payload(&entry, stored) else {
             ended.unsound += 1;
+            ended.unsound_frames += u64::from(entry.kind == EntryKind::Frame);
             wasted += u64::from(entry.stored_bytes());
             if wasted > WASTE_MAX + 2 * bytes.len() {
                 ended.whole = false;

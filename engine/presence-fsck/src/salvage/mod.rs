@@ -124,6 +124,8 @@ pub struct Salvaged {
     pub foreign: u64,
     /// Sound headers whose content is not.
     pub unsound: u64,
+    /// Frames among them, where there are presence tracks: what they held of tracks nothing counts.
+    pub uncounted_frames: u64,
     /// Files that could not be searched to their end, and why.
     pub unread: Vec<String>,
     /// Directories beside the copy that a killed salvage left, or another one is at work in.
@@ -144,7 +146,7 @@ pub struct Refused {
 impl Salvaged {
     /// Whether every record that was ever known of is in the copy.
     pub fn is_complete(&self) -> bool {
-        self.lost.is_empty() && self.unread.is_empty()
+        self.lost.is_empty() && self.unread.is_empty() && self.uncounted_frames == 0
     }
 
     /// How many records are missing.
@@ -152,7 +154,7 @@ impl Salvaged {
         records_of(self.lost.iter())
     }
 
-    /// 0 where it is complete, 1 where something was lost.
+    /// 0 where it is complete, 1 where something was or may have been lost.
     pub fn exit_code(&self) -> u8 {
         u8::from(!self.is_complete())
     }
@@ -382,6 +384,7 @@ impl Survey {
                 }
             }
         }
+        let has_tracks = self.streams.values().any(|one| one.entry.schema.plane().is_some());
         for (file, find) in finds {
             let given_up = find.log_last.is_some_and(|last| last < self.retained_from);
             for (owner, stream, entry) in find.indexed {
@@ -390,6 +393,9 @@ impl Survey {
                 }
             }
             self.salvaged.unsound += find.ended.unsound;
+            if has_tracks {
+                self.salvaged.uncounted_frames += find.ended.unsound_frames;
+            }
             if !find.ended.whole {
                 let name = self.files.get(file as usize).cloned().unwrap_or_default();
                 self.salvaged.unread.push(name);

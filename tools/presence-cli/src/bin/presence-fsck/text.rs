@@ -116,11 +116,17 @@ pub(crate) fn salvaged(out: &mut impl Write, salvaged: &Salvaged, to: &Path) -> 
     let lost = salvaged.lost_records();
     let safe = match salvaged.is_complete() {
         true => "yes: every record that was known of is in the copy".to_owned(),
-        false if lost == 0 => "not known: a file could not be searched to its end".to_owned(),
-        false => format!("no: {} could not be found, all others are", counted(lost, "record")),
+        false if lost > 0 => {
+            format!("no: {} could not be found, all others are", counted(lost, "record"))
+        }
+        false if !salvaged.unread.is_empty() => {
+            "not known: a file could not be searched to its end".to_owned()
+        }
+        false => "not known: damaged entries may have held updates of tracks".to_owned(),
     };
     let missing = match salvaged.lost.as_slice() {
-        [] => "nothing".to_owned(),
+        [] if salvaged.is_complete() => "nothing".to_owned(),
+        [] => "nothing that is counted".to_owned(),
         lost => lost.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
     };
     let changed = "no: the source is as it was".to_owned();
