@@ -27,6 +27,9 @@ const PAGE_OVERHEAD_BYTES: u64 = 256;
 /// How far ahead of a scan pages are fetched at most.
 const AHEAD_BYTES: usize = 4 << 20;
 
+/// Budgets below that fetch nothing ahead: what came too early would be decoded twice.
+const AHEAD_BUDGET_BYTES: usize = 2 << 20;
+
 /// Lane and block.
 type PageKey = (u64, u32);
 type Kept = PrefetchCache<SourceKey<PageKey>, Arc<OwnedPage>, Arc<Sources<Database>>>;
@@ -59,10 +62,11 @@ struct Shared {
 }
 
 impl PageCache {
-    /// An empty cache of up to `bytes_max`, with two threads that fetch pages ahead of readers.
+    /// An empty cache of up to `bytes_max`, with two threads that fetch pages ahead of readers;
+    /// with none below 2 MiB, where there is hardly room beside the pages in use.
     #[must_use]
     pub fn new(bytes_max: usize) -> Self {
-        Self::with_workers(bytes_max, 2)
+        Self::with_workers(bytes_max, if bytes_max < AHEAD_BUDGET_BYTES { 0 } else { 2 })
     }
 
     /// An empty cache with so many threads; with none, nothing is fetched ahead.
