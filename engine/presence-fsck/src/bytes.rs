@@ -12,6 +12,9 @@ use presence_format::zeros::used_len;
 
 /// Bytes read at once: enough that a medium's latency does not count.
 const WINDOW: usize = 512 << 10;
+/// Bytes read first, and after [`Bytes::forget`]: a walk along rotten entries looks at each again,
+/// and is not to read a window for every one. Each further piece is eight times as long.
+const FIRST: usize = 4 << 10;
 
 /// A file, read forwards in large steps.
 #[derive(Debug)]
@@ -22,6 +25,8 @@ pub(crate) struct Bytes {
     window: Vec<u8>,
     /// Bytes of the window that are from the file; zeros follow.
     read: usize,
+    /// How long the next piece is.
+    next: usize,
 }
 
 impl Bytes {
@@ -29,7 +34,7 @@ impl Bytes {
     pub(crate) fn open(device: &dyn Device, name: &str) -> io::Result<Self> {
         let file = device.open(name)?;
         let len = file.len()?;
-        Ok(Self { file, len, at: 0, window: Vec::new(), read: 0 })
+        Ok(Self { file, len, at: 0, window: Vec::new(), read: 0, next: FIRST })
     }
 
     /// The file's length when it was opened.
@@ -44,6 +49,11 @@ impl Bytes {
 
     /// What is asked for next is read again.
     pub(crate) fn forget(&mut self) {
+        self.clear();
+        self.next = FIRST;
+    }
+
+    fn clear(&mut self) {
         self.window.clear();
         self.read = 0;
     }
@@ -77,9 +87,10 @@ impl Bytes {
         {
             return Ok(start);
         }
-        self.forget();
+        self.clear();
         let left = usize::try_from(self.len.saturating_sub(offset)).unwrap_or(usize::MAX);
-        self.window.resize(count.max(WINDOW).min(left), 0);
+        self.window.resize(count.max(self.next).min(left), 0);
+        self.next = self.next.saturating_mul(8).min(WINDOW);
         self.at = offset;
         self.read = self.file.read_at(&mut self.window, offset)?;
         if self.read < count {

@@ -10,6 +10,9 @@ use crate::shim::Arc;
 
 /// What is read at once, at least.
 const WINDOW_BYTES: usize = 256 << 10;
+/// What is read first where the scan looks again: it does so at each damaged entry, and is not to
+/// read a window for every one. Each further piece is eight times as long.
+const AGAIN_BYTES: usize = 4 << 10;
 
 /// A window of the file, moved along as the scan goes.
 #[derive(Debug)]
@@ -20,16 +23,19 @@ pub(super) struct Window {
     bytes: Vec<u8>,
     /// How many of them are the file's.
     read: usize,
+    /// How long the next piece is, at least.
+    next: usize,
 }
 
 impl Window {
     pub(super) fn new(segment: Arc<SegmentFile>) -> Self {
-        Self { segment, start: 0, bytes: Vec::new(), read: 0 }
+        Self { segment, start: 0, bytes: Vec::new(), read: 0, next: WINDOW_BYTES }
     }
 
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
         self.read = 0;
+        self.next = AGAIN_BYTES;
     }
 
     /// Up to `len` bytes from `offset` on; fewer at the end of the file.
@@ -59,7 +65,8 @@ impl Window {
         let name = &self.segment.name;
         let file_bytes = self.segment.file.len().map_err(Error::io("measure", name))?;
         let left = usize::try_from(file_bytes.saturating_sub(u64::from(offset)));
-        let want = len.max(WINDOW_BYTES).min(left.unwrap_or(usize::MAX));
+        let want = len.max(self.next).min(left.unwrap_or(usize::MAX));
+        self.next = self.next.saturating_mul(8).min(WINDOW_BYTES);
         self.start = offset;
         self.bytes.clear();
         self.bytes.resize(want, 0);
