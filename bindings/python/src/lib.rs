@@ -16,6 +16,7 @@ mod moment;
 mod options;
 mod prefetch;
 mod process;
+mod protocols;
 mod record;
 mod samples;
 mod schema;

@@ -41,7 +41,7 @@ impl Samples {
         &self.gathered
     }
 
-    fn array(&self, py: Python<'_>, index: usize) -> PyResult<Py<PyAny>> {
+    pub(crate) fn array(&self, py: Python<'_>, index: usize) -> PyResult<Py<PyAny>> {
         let Some(column) = self.columns().get(index) else {
             return Err(invalid(py, "a column is missing"));
         };

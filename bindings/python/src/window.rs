@@ -77,7 +77,7 @@ impl Window {
         }
     }
 
-    fn array(&self, py: Python<'_>, index: usize) -> PyResult<Py<PyAny>> {
+    pub(crate) fn array(&self, py: Python<'_>, index: usize) -> PyResult<Py<PyAny>> {
         let Some(column) = self.columns().get(index) else {
             return Err(invalid(py, "a column is missing"));
         };
@@ -212,6 +212,20 @@ pub(crate) struct Block {
     slice: Slice,
 }
 
+impl Block {
+    pub(crate) fn columns(&self) -> &[Column] {
+        self.stream.columns()
+    }
+
+    pub(crate) fn array(&self, py: Python<'_>, index: usize) -> PyResult<Py<PyAny>> {
+        let Some(column) = self.columns().get(index) else {
+            return Err(invalid(py, "a column is missing"));
+        };
+        let owner = Owner::Column(self.slice.clone(), index);
+        array(py, owner, column.dtype(), shape_of(self.slice.len(), column))
+    }
+}
+
 #[pymethods]
 impl Block {
     fn __len__(&self) -> usize {
@@ -230,14 +244,9 @@ impl Block {
         self.stream.schema().time_unit().name()
     }
 
+    /// The column called ``name``: a view of the block.
     fn __getitem__(&self, py: Python<'_>, name: &str) -> PyResult<Py<PyAny>> {
-        let columns = self.stream.columns();
-        let index = column_index(py, columns, Some(name))?;
-        let Some(column) = columns.get(index) else {
-            return Err(invalid(py, "a column is missing"));
-        };
-        let owner = Owner::Column(self.slice.clone(), index);
-        array(py, owner, column.dtype(), shape_of(self.slice.len(), column))
+        self.array(py, column_index(py, self.columns(), Some(name))?)
     }
 }
 

@@ -182,6 +182,52 @@ def test_zero_copy_and_lifetime(tmp_path):
     assert memoryview(one).readonly and bytes(memoryview(one)[:1]) == bytes(8)
 
 
+@pytest.mark.parametrize("columns", ["f4", ("u2", (2, 3)), "?"])
+def test_a_result_of_one_column_is_an_array(tmp_path, columns):
+    dtype = np.dtype(columns)
+    wanted = (np.arange(100 * dtype.itemsize // dtype.base.itemsize) % 2).astype(dtype.base)
+    wanted = wanted.reshape(100, *dtype.shape)
+    path = tmp_path / "db"
+    with presence.create(path) as db, db.create_stream("s", columns).writer() as writer:
+        writer.append_batch(range(100), wanted)
+    modern = np.lib.NumpyVersion(np.__version__) >= "2.1.0"
+    db = presence.open(path, read_only=True)
+    window = db["s"].window()
+    (block,) = window.blocks()
+    for result in (window, block, db["s"].at_many(np.arange(100))):
+        viewed = result["value"]
+        for one in [np.asarray(result), *([np.from_dlpack(result)] if modern else [])]:
+            assert one.__array_interface__["data"] == viewed.__array_interface__["data"]
+            assert (one.dtype, one.shape) == (viewed.dtype, viewed.shape)
+            assert not one.flags.writeable
+            with pytest.raises(ValueError):
+                one.flags.writeable = True
+        assert result.__dlpack_device__() == viewed.__dlpack_device__()
+        assert memoryview(np.asarray(result)).readonly
+        assert np.array(result).flags.writeable
+        assert np.asarray(result, dtype="f8").dtype == "f8"
+    if modern:
+        with pytest.raises(ValueError, match="copy"):
+            np.asarray(window, dtype="f8", copy=False)
+        with pytest.raises(BufferError):
+            window.__dlpack__()
+        assert np.from_dlpack(window, copy=True).flags.writeable
+    kept = [np.asarray(window), np.asarray(block), np.from_dlpack(window) if modern else viewed]
+    db.close()
+    del db, window, block, result, viewed, one
+    gc.collect()
+    for one in kept:
+        np.testing.assert_array_equal(one, wanted)
+
+
+def test_a_result_of_several_columns_is_no_array(tmp_path):
+    with presence.create(tmp_path / "db") as db:
+        window = filled(db).window()
+        for wrong in (np.asarray, lambda result: result.__dlpack__()):
+            with pytest.raises(ValueError, match="has to be named"):
+                wrong(window)
+
+
 def test_blocks_are_windows_without_copies(db):
     stream = filled(db)
     window = stream.window("1s", "9s")
