@@ -50,6 +50,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(database::create, module)?)?;
     module.add_function(wrap_pyfunction!(check::fsck_json, module)?)?;
     module.add_function(wrap_pyfunction!(tool::run_tool, module)?)?;
+    module.add_function(wrap_pyfunction!(moment::_span_ns, module)?)?;
     module.add_function(wrap_pyfunction!(process::_forked, module)?)?;
     Ok(())
 }

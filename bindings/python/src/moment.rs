@@ -107,6 +107,12 @@ pub(crate) fn span(object: &Bound<'_, PyAny>, unit: TimeUnit) -> PyResult<u64> {
     u64::try_from(units).map_err(|_| invalid(py, format!("a span of time of {units}")))
 }
 
+/// A span of time in nanoseconds, as an integer is; for the package's own modules.
+#[pyfunction]
+pub(crate) fn _span_ns(span: &Bound<'_, PyAny>) -> PyResult<u64> {
+    self::span(span, TimeUnit::Ns)
+}
+
 /// A span of time; an integer is microseconds.
 pub(crate) fn duration(object: &Bound<'_, PyAny>) -> PyResult<std::time::Duration> {
     let py = object.py();

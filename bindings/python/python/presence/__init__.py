@@ -46,6 +46,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forked)
 
 if TYPE_CHECKING:
+    from ._episodes import EpisodeDataset
     from ._fsck import Report, fsck
     from . import dataset as dataset
     from . import events as events
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Block",
     "Database",
+    "EpisodeDataset",
     "PresenceError",
     "PresenceTrack",
     "PresenceTracker",
@@ -78,6 +80,7 @@ __all__ = [
 
 # What needs more than numpy, or is seldom asked for: imported when it is.
 _LATER = {
+    "EpisodeDataset": "_episodes",
     "Report": "_fsck",
     "WindowDataset": "_torch",
     "fsck": "_fsck",
