@@ -104,3 +104,17 @@ def test_its_files_are_read_and_ours_are_read_by_it(tmp_path):
         ours.to_parquet(tmp_path / "ours.parquet")
         back = peer.SimpleSignal(tmp_path / "ours.parquet")
         assert outcome(lambda back=back: back[:]) == outcome(lambda ours=ours: ours[:])
+
+
+def test_what_is_ended_stays_so(tmp_path):
+    for name, kind in (("ours", dataset.SimpleSignalWriter), ("theirs", peer.SimpleSignalWriter)):
+        with kind(tmp_path / name) as writer:
+            writer.append(1, 1)
+        for wrong in (writer.abort, lambda w=writer: w.append(2, 2)):
+            with pytest.raises(RuntimeError, match="finished writer"):
+                wrong()
+        gone = kind(tmp_path / f"{name}.gone")
+        gone.abort()
+        gone.abort()
+        with pytest.raises(RuntimeError, match="aborted writer"):
+            gone.append(1, 1)

@@ -32,6 +32,7 @@ What was wrong there and is not here:
 - Arrays of indices are not changed. A view whose times are not in order does not answer by time
   with wrong data: it is an ``InvalidError``.
 - The names of ``extra_ts`` are checked at every append.
+- An array after numbers is refused when it is appended (the episode was lost at its end).
 - Several writers of one dataset do not collide.
 
 Not stored are values of text, bytes and ``None``: they are a ``SchemaError``. Not here are
@@ -40,12 +41,14 @@ positronic's videos, edits, remote datasets and transforms.
 
 from .episode import DiskEpisode, DiskEpisodeWriter, Episode, EpisodeWriter
 from .local import (
+    CachedDataset,
     ConcatDataset,
     Dataset,
     DatasetWriter,
     FilterDataset,
     LocalDataset,
     LocalDatasetWriter,
+    load_all_datasets,
 )
 from .signal import Kind, Signal, SignalMeta
 from .storage import (
@@ -59,6 +62,7 @@ from .storage import (
 )
 
 __all__ = [
+    "CachedDataset",
     "ConcatDataset",
     "Dataset",
     "DatasetWriter",
@@ -79,4 +83,5 @@ __all__ = [
     "SimpleStreamWriter",
     "Stream",
     "StreamWriter",
+    "load_all_datasets",
 ]

@@ -29,6 +29,7 @@ T = TypeVar("T")
 UNFINISHED = ".unfinished"
 _ENDINGS = (".signal", ".parquet")
 _BYTES = "__bytes_b64__"
+_FINISHED = "a finished"
 
 
 def _encoded(value: Any) -> Any:
@@ -167,7 +168,7 @@ class DiskEpisodeWriter(EpisodeWriter[T]):
 
     @property
     def meta(self) -> dict[str, Any]:
-        return dict(self._meta)
+        return {**self._meta, "path": str(self.path.resolve())}
 
     def _check(self, what: str) -> None:
         if self._ended is not None:
@@ -199,7 +200,7 @@ class DiskEpisodeWriter(EpisodeWriter[T]):
         self._static[name] = data
 
     def _finish(self) -> None:
-        self._ended = "a finished"
+        self._ended = _FINISHED
         spans = []
         for writer in self._writers.values():
             writer.__exit__(None, None, None)
@@ -215,6 +216,8 @@ class DiskEpisodeWriter(EpisodeWriter[T]):
         (self.path / UNFINISHED).unlink()
 
     def abort(self) -> None:
+        if self._ended == _FINISHED:
+            raise StateError(f"Cannot abort {_FINISHED} writer {self.path}")
         if self._ended is None:
             self._ended = "an aborted"
             for writer in self._writers.values():
@@ -233,6 +236,8 @@ class DiskEpisode(Episode):
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         self.path = Path(directory)
+        if (self.path / UNFINISHED).exists():
+            raise InvalidError(f"Cannot read unfinished episode at {self.path}")
         files = sorted(path for path in self.path.iterdir() if path.suffix in _ENDINGS)
         self._signals: dict[str, Signal[Any]] = {
             unquote(path.stem): SimpleSignal(path)
@@ -240,6 +245,9 @@ class DiskEpisode(Episode):
             if not path.name.endswith(".frames.parquet")
         }
         self._static: dict[str, Any] | None = None
+
+    def __repr__(self) -> str:
+        return f"DiskEpisode(path={str(self.path)!r})"
 
     def _read(self, name: str) -> dict[str, Any]:
         path = self.path / name
@@ -264,7 +272,9 @@ class DiskEpisode(Episode):
     def meta(self) -> dict[str, Any]:
         meta = self._read("meta.json")
         meta.pop("duration_ns", None)
-        return {**meta, "path": str(self.path.resolve())}
+        files = (path for path in self.path.rglob("*") if path.is_file())
+        size_mb = sum(path.stat().st_size for path in files) / (1 << 20)
+        return {"size_mb": size_mb, **meta, "path": str(self.path.resolve())}
 
     @property
     def duration_ns(self) -> int:

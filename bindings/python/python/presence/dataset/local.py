@@ -43,6 +43,11 @@ class Dataset(ABC, Sequence[Episode]):
             return [self._one(int(index)) for index in indices]
         return self._one(int(key))
 
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What is known of the dataset; a copy."""
+        return {}
+
     def __add__(self, other: Any) -> Dataset:
         return ConcatDataset(self, other) if isinstance(other, Dataset) else NotImplemented
 
@@ -89,6 +94,30 @@ class FilterDataset(Dataset):
 
     def _get_episode(self, index: int) -> Episode:
         return self._dataset[self._indices()[index]]
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        return self._dataset.meta
+
+
+class CachedDataset(Dataset):
+    """The same episodes, each opened once and kept."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._dataset = dataset
+        self._kept: dict[int, Episode] = {}
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def _get_episode(self, index: int) -> Episode:
+        if index not in self._kept:
+            self._kept[index] = self._dataset[index]
+        return self._kept[index]
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        return self._dataset.meta
 
 
 def _numbered(directory: Path) -> list[Path]:
@@ -152,3 +181,25 @@ class LocalDatasetWriter(DatasetWriter):
             except FileExistsError:
                 # Another writer has taken it.
                 continue
+
+
+def load_all_datasets(root: str | os.PathLike[str]) -> Dataset:
+    """The episodes of all datasets in a tree of directories, the nearest to its root first."""
+    top = Path(root).expanduser()
+    if not top.exists():
+        raise MissingError(f"Directory {top} does not exist")
+    if not top.is_dir():
+        raise InvalidError(f"{top} is not a directory")
+    found: list[Dataset] = []
+    folders = [top]
+    # Those behind are added while those in front are looked at.
+    for folder in folders:
+        dataset = LocalDataset(folder)
+        if len(dataset):
+            found.append(dataset)
+        numbered = set(_numbered(folder))
+        inner = (path for path in folder.iterdir() if path.is_dir() and path not in numbered)
+        folders += sorted(inner)
+    if not found:
+        raise InvalidError(f"No valid datasets found in {top}")
+    return found[0] if len(found) == 1 else ConcatDataset(*found)

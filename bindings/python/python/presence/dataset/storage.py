@@ -23,6 +23,7 @@ T = TypeVar("T")
 _VALUE = "value"
 #: What the name of further times begins with.
 _EXTRA = "ts_ns."
+_FINISHED = "a finished"
 #: The largest segment: a signal beyond it is a directory of several.
 _SEGMENT_BYTES = 512 << 20
 
@@ -329,7 +330,7 @@ class _Recorder:
             return
         if self._writer is None:
             self._begin(np.dtype("i8"), (), ())
-        self.ended = "a finished"
+        self.ended = _FINISHED
         self._writer.finish()
         self._database.close()
         segments = sorted(self._partial.glob("*.presence"))
@@ -351,6 +352,8 @@ class _Recorder:
         shutil.rmtree(self._partial, ignore_errors=True)
 
     def abort(self) -> None:
+        if self.ended == _FINISHED:
+            raise StateError(f"Cannot abort {_FINISHED} writer")
         if self.ended is None:
             self.ended = "an aborted"
             self.discard()
