@@ -83,7 +83,15 @@ _DESCRIPTIONS = {
 
 
 def detect_format(path: str | os.PathLike[str]) -> tuple[str, float, dict[str, str]]:
-    """The format of a file, how sure that is (0 to 1), and how it was found."""
+    """The format of a file, how sure that is (0 to 1), and how it was found.
+
+    >>> import pathlib, tempfile
+    >>> from presence import evlib
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "events.txt"
+    >>> evlib.save_events_to_text([1, 3], [2, 0], [0.0, 0.002], [1, -1], path)
+    >>> evlib.detect_format(path)[0]
+    'Text'
+    """
     with open(path, "rb") as file:
         if file.read(len(_MAGIC_HDF5)) == _MAGIC_HDF5:
             return "HDF5", 0.95, {"detection_method": "magic_bytes"}
@@ -95,7 +103,12 @@ def detect_format(path: str | os.PathLike[str]) -> tuple[str, float, dict[str, s
 
 
 def get_format_description(format_name: str) -> str:
-    """A format, as ``detect_format`` names it, in words."""
+    """A format, as ``detect_format`` names it, in words.
+
+    >>> from presence import evlib
+    >>> evlib.get_format_description("EVT3")
+    'EVT3 format (Prophesee binary events)'
+    """
     return _DESCRIPTIONS.get(format_name, "Unknown format")
 
 
@@ -117,6 +130,13 @@ def load_events(
 
     Times are seconds; all bounds are included. ``time_unit`` (``"s"``, ``"ms"``, ``"us"``,
     ``"ns"``) and ``columns`` (such as ``"t,x,y,p"``) say how to read text that does not say it.
+
+    >>> import pathlib, tempfile
+    >>> from presence import evlib
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "events.txt"
+    >>> evlib.save_events_to_text([1, 3], [2, 0], [0.0, 0.002], [1, -1], path)
+    >>> evlib.load_events(path, time_unit="s", min_x=2).collect().rows()
+    [(3, 0, datetime.timedelta(microseconds=2000), -1)]
     """
     events = read(path, time_unit, columns)
     if any(bound is not None for bound in (t_start, t_end, min_x, max_x, min_y, max_y, polarity)):
@@ -209,7 +229,15 @@ def filter_by_time(
     t_end: float | None = None,
     engine: Any = "auto",
 ) -> pl.LazyFrame:
-    """Events from ``t_start`` to ``t_end`` seconds, both included."""
+    """Events from ``t_start`` to ``t_end`` seconds, both included.
+
+    >>> import polars as pl
+    >>> from presence import evlib
+    >>> rows = [(1, 2, 0, 1), (1, 2, 400, -1), (3, 0, 2_000, 1)]
+    >>> events = pl.DataFrame(rows, evlib.SCHEMA, orient="row")
+    >>> evlib.filter_by_time(events, t_end=0.001).collect()["x"].to_list()
+    [1, 1]
+    """
     if is_path(events):
         return to_frame(_select(to_events(events)[0], t_start, t_end, None, None, -1)).lazy()
     frame = to_lazy(events)
@@ -225,7 +253,15 @@ def filter_by_time(
 def filter_by_roi(
     events: EventsLike, x_min: int, x_max: int, y_min: int, y_max: int, engine: Any = "auto"
 ) -> pl.LazyFrame:
-    """Events of a rectangle of pixels, its borders included."""
+    """Events of a rectangle of pixels, its borders included.
+
+    >>> import polars as pl
+    >>> from presence import evlib
+    >>> rows = [(1, 2, 0, 1), (1, 2, 400, -1), (3, 0, 2_000, 1)]
+    >>> events = pl.DataFrame(rows, evlib.SCHEMA, orient="row")
+    >>> evlib.filter_by_roi(events, 2, 3, 0, 3).collect()["x"].to_list()
+    [3]
+    """
     if x_min > x_max:
         raise InvalidError(f"invalid ROI: x_min ({x_min}) > x_max ({x_max})")
     if y_min > y_max:
@@ -237,7 +273,15 @@ def filter_multiple_rois(
     events: EventsLike, rois: Sequence[Sequence[int]], engine: Any = "auto"
 ) -> pl.LazyFrame:
     """Events of any of the rectangles ``(x_min, x_max, y_min, y_max)``; all, where there are none
-    of them."""
+    of them.
+
+    >>> import polars as pl
+    >>> from presence import evlib
+    >>> rows = [(1, 2, 0, 1), (1, 2, 400, -1), (3, 0, 2_000, 1)]
+    >>> events = pl.DataFrame(rows, evlib.SCHEMA, orient="row")
+    >>> evlib.filter_multiple_rois(events, [(0, 0, 0, 3), (3, 3, 0, 0)]).collect()["x"].to_list()
+    [3]
+    """
     if is_path(events):
         return to_frame(_select(to_events(events)[0], None, None, rois, None, -1)).lazy()
     frame = to_lazy(events)
@@ -251,7 +295,15 @@ def filter_multiple_rois(
 def filter_by_polarity(
     events: EventsLike, polarity: int | Iterable[int], engine: Any = "auto"
 ) -> pl.LazyFrame:
-    """Events of one or several polarities."""
+    """Events of one or several polarities.
+
+    >>> import polars as pl
+    >>> from presence import evlib
+    >>> rows = [(1, 2, 0, 1), (1, 2, 400, -1), (3, 0, 2_000, 1)]
+    >>> events = pl.DataFrame(rows, evlib.SCHEMA, orient="row")
+    >>> evlib.filter_by_polarity(events, -1).collect()["x"].to_list()
+    [1]
+    """
     values = _values(polarity)
     if is_path(events):
         return to_frame(_select(to_events(events)[0], None, None, None, values, -1)).lazy()
@@ -262,7 +314,15 @@ def filter_hot_pixels(
     events: EventsLike, threshold_percentile: float | None = None, engine: Any = "auto"
 ) -> pl.LazyFrame:
     """Without the events of pixels that have more of them than a percentile (99.9) of all pixels
-    that have any."""
+    that have any.
+
+    >>> import polars as pl
+    >>> from presence import evlib
+    >>> rows = [(1, 2, 0, 1), (1, 2, 400, -1), (3, 0, 2_000, 1)]
+    >>> events = pl.DataFrame(rows, evlib.SCHEMA, orient="row")
+    >>> evlib.filter_hot_pixels(events, threshold_percentile=10).collect()["x"].to_list()
+    [3]
+    """
     given, off = to_events(events)
     percentile = 99.9 if threshold_percentile is None else threshold_percentile
     return to_frame(given.without_hot_pixels(percentile), off).lazy()
@@ -279,6 +339,13 @@ def filter_noise(
     ``"refractory"``: an event is kept where the one before of its pixel, kept or not, was more
     than the period (1000) before. ``"refractory_kept"``: where the one that was kept before was.
     ``"neighbours"``: where one of the 8 pixels around fired within the period before.
+
+    >>> import polars as pl
+    >>> from presence import evlib
+    >>> rows = [(1, 2, 0, 1), (1, 2, 400, -1), (3, 0, 2_000, 1)]
+    >>> events = pl.DataFrame(rows, evlib.SCHEMA, orient="row")
+    >>> evlib.filter_noise(events, refractory_period_us=1_000).collect()["x"].to_list()
+    [1, 3]
     """
     if method not in (None, "refractory", "refractory_kept", "neighbours"):
         raise InvalidError(f"Unknown noise filtering method: {method!r}")
@@ -309,7 +376,15 @@ def filter_by_activity(
     engine: Any = "auto",
 ) -> pl.LazyFrame:
     """Events of windows of time that hold ``min_events`` to ``max_events`` of them, in the order
-    of time. Windows begin at multiples of ``window_us``."""
+    of time. Windows begin at multiples of ``window_us``.
+
+    >>> import polars as pl
+    >>> from presence import evlib
+    >>> rows = [(1, 2, 0, 1), (1, 2, 400, -1), (3, 0, 2_000, 1)]
+    >>> events = pl.DataFrame(rows, evlib.SCHEMA, orient="row")
+    >>> evlib.filter_by_activity(events, min_events=2, window_us=1_000).collect()["x"].to_list()
+    [1, 1]
+    """
     if window_us < 1:
         raise InvalidError(f"a window of {window_us} microseconds")
     given, off = to_events(events)
@@ -328,7 +403,15 @@ def preprocess_events(
     refractory_period_us: float = 1000.0,
     engine: Any = "auto",
 ) -> pl.LazyFrame:
-    """Time, region, polarity, hot pixels and refractory period, in this order."""
+    """Time, region, polarity, hot pixels and refractory period, in this order.
+
+    >>> import polars as pl
+    >>> from presence import evlib
+    >>> rows = [(1, 2, 0, 1), (1, 2, 400, -1), (3, 0, 2_000, 1)]
+    >>> events = pl.DataFrame(rows, evlib.SCHEMA, orient="row")
+    >>> evlib.preprocess_events(events, roi=(0, 1, 0, 2)).collect()["x"].to_list()
+    [1]
+    """
     if roi is not None:
         x_min, x_max, y_min, y_max = roi
         if x_min > x_max or y_min > y_max:
@@ -361,6 +444,14 @@ def save_events_to_text(xs: Any, ys: Any, ts: Any, ps: Any, path: str | os.PathL
     """Writes arrays of events as text, ``t x y p`` in a line; ``ts`` are seconds.
 
     Times are rounded to the nearest microsecond; a polarity above 0 is 1, others 0.
+
+    >>> import pathlib, tempfile
+    >>> from presence import evlib
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "events.txt"
+    >>> evlib.save_events_to_text([1, 3], [2, 0], [0.0, 0.002], [1, -1], path)
+    >>> print(path.read_text(), end="")
+    0.000000 1 2 1
+    0.002000 3 0 0
     """
     x, y, seconds, p = _columns(xs, ys, ts, ps)
     t = np.rint(seconds * 1e6).astype(np.int64)
@@ -369,7 +460,16 @@ def save_events_to_text(xs: Any, ys: Any, ts: Any, ps: Any, path: str | os.PathL
 
 def save_events_to_hdf5(xs: Any, ys: Any, ts: Any, ps: Any, path: str | os.PathLike[str]) -> None:
     """Writes arrays of events as ``/events/xs``, ``ys``, ``ts`` (seconds) and ``ps`` of an HDF5
-    file, which appears when it is whole. Needs h5py."""
+    file, which appears when it is whole. Needs h5py.
+
+    >>> import h5py, pathlib, tempfile
+    >>> from presence import evlib
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "events.h5"
+    >>> evlib.save_events_to_hdf5([1, 3], [2, 0], [0.0, 0.002], [1, -1], path)
+    >>> with h5py.File(path) as file:
+    ...     print(file["events/xs"][:])
+    [1 3]
+    """
     import h5py
 
     x, y, seconds, p = _columns(xs, ys, ts, ps)
@@ -404,7 +504,15 @@ def create_stacked_histogram(
     engine: Any = "auto",
 ) -> pl.DataFrame:
     """Counts by bin of time, polarity, y and x; bins are ``window_duration_ms`` each, from the
-    first event on, and what is behind the last one is left out."""
+    first event on, and what is behind the last one is left out.
+
+    >>> import polars as pl
+    >>> from presence import evlib
+    >>> rows = [(1, 2, 0, 1), (1, 2, 400, -1), (3, 0, 2_000, 1)]
+    >>> events = pl.DataFrame(rows, evlib.SCHEMA, orient="row")
+    >>> evlib.create_stacked_histogram(events, 3, 4, bins=2, window_duration_ms=2).rows()
+    [(0, -1, 2, 1, 1), (0, 1, 2, 1, 1), (1, 1, 0, 3, 1)]
+    """
     given, off = to_events(events)
     window_us = round(window_duration_ms * 1000)
     return _cells(_native.stacked_histogram(given, height, width, bins, window_us), off)
@@ -413,7 +521,15 @@ def create_stacked_histogram(
 def create_event_frame(
     events: EventsLike, height: int, width: int, n_time_bins: int = 10, engine: Any = "auto"
 ) -> pl.DataFrame:
-    """Counts by bin of time, polarity (0 or 1), y and x; bins cut all the time into equal parts."""
+    """Counts by bin of time, polarity (0 or 1), y and x; bins cut all the time into equal parts.
+
+    >>> import polars as pl
+    >>> from presence import evlib
+    >>> rows = [(1, 2, 0, 1), (1, 2, 400, -1), (3, 0, 2_000, 1)]
+    >>> events = pl.DataFrame(rows, evlib.SCHEMA, orient="row")
+    >>> evlib.create_event_frame(events, 3, 4, n_time_bins=2).rows()
+    [(0, 0, 2, 1, 1), (0, 1, 2, 1, 1), (1, 1, 0, 3, 1)]
+    """
     given, _ = to_events(events)
     return _cells(_native.event_frame(given, height, width, n_time_bins), 0)
 
@@ -421,7 +537,15 @@ def create_event_frame(
 def create_voxel_grid(
     events: EventsLike, height: int, width: int, n_time_bins: int = 5, engine: Any = "auto"
 ) -> pl.DataFrame:
-    """Polarities spread over the two nearest bins of time, summed by x, y and bin."""
+    """Polarities spread over the two nearest bins of time, summed by x, y and bin.
+
+    >>> import polars as pl
+    >>> from presence import evlib
+    >>> rows = [(1, 2, 0, 1), (1, 2, 400, -1), (3, 0, 2_000, 1)]
+    >>> events = pl.DataFrame(rows, evlib.SCHEMA, orient="row")
+    >>> evlib.create_voxel_grid(events, 3, 4, n_time_bins=3).rows()
+    [(1, 2, 0, 0.6000000238418579), (1, 2, 1, -0.6000000238418579), (3, 0, 2, 1.0)]
+    """
     given, _ = to_events(events)
     grid = _native.voxel_grid(given, height, width, n_time_bins)
     time_bin, y, x = np.nonzero(grid)
@@ -442,7 +566,15 @@ def create_time_surface(
     events: EventsLike, height: int, width: int, dt: float, tau: float, engine: Any = "auto"
 ) -> pl.DataFrame:
     """When each pixel fired last in each slice of ``dt`` microseconds, by slice, polarity (0 or
-    1), y and x; ``densify_time_surface`` lets it fade with ``tau``."""
+    1), y and x; ``densify_time_surface`` lets it fade with ``tau``.
+
+    >>> import polars as pl
+    >>> from presence import evlib
+    >>> rows = [(1, 2, 0, 1), (1, 2, 400, -1), (3, 0, 2_000, 1)]
+    >>> events = pl.DataFrame(rows, evlib.SCHEMA, orient="row")
+    >>> evlib.create_time_surface(events, 3, 4, dt=1_000, tau=500).rows()
+    [(0, 0, 2, 1, 400.0), (0, 1, 2, 1, 0.0), (2, 1, 0, 3, 2000.0)]
+    """
     given, _ = to_events(events)
     columns = _native.last_times(given.sorted(), height, width, dt)
     names = ("slice", "polarity", "y", "x", "last_t")
@@ -452,7 +584,15 @@ def create_time_surface(
 def create_mixed_density_stack(
     events: EventsLike, height: int, width: int, engine: Any = "auto"
 ) -> pl.DataFrame:
-    """The sum of polarities and the number of events of each pixel that has any."""
+    """The sum of polarities and the number of events of each pixel that has any.
+
+    >>> import polars as pl
+    >>> from presence import evlib
+    >>> rows = [(1, 2, 0, 1), (1, 2, 400, -1), (3, 0, 2_000, 1)]
+    >>> events = pl.DataFrame(rows, evlib.SCHEMA, orient="row")
+    >>> evlib.create_mixed_density_stack(events, 3, 4).rows()
+    [(3, 0, 1, 1), (1, 2, 0, 2)]
+    """
     given, off = to_events(events)
     sums, counts = _native.mixed_density(given, height, width)
     _, y, x = np.nonzero(counts)
@@ -472,7 +612,15 @@ def time_surface(
     events: EventsLike, height: int, width: int, tau: float = 100_000.0, engine: Any = "auto"
 ) -> pl.DataFrame:
     """When each pixel fired last with each polarity, how often, and how far that has faded by the
-    last event of all: ``exp(-age / tau)``, microseconds both."""
+    last event of all: ``exp(-age / tau)``, microseconds both.
+
+    >>> import polars as pl
+    >>> from presence import evlib
+    >>> rows = [(1, 2, 0, 1), (1, 2, 400, -1), (3, 0, 2_000, 1)]
+    >>> events = pl.DataFrame(rows, evlib.SCHEMA, orient="row")
+    >>> evlib.time_surface(events, 3, 4).sort("x")["event_count"].to_list()
+    [1, 1, 1]
+    """
     seen = _inside(to_lazy(events).with_columns(end=pl.col("t").max()), height, width)
     age = (pl.col("end").first() - pl.col("t").max()).dt.total_microseconds()
     return (
@@ -489,7 +637,15 @@ def time_surface(
 def event_histogram(
     events: EventsLike, height: int, width: int, engine: Any = "auto"
 ) -> pl.DataFrame:
-    """The number of events and the sum of their microseconds, by x, y and polarity."""
+    """The number of events and the sum of their microseconds, by x, y and polarity.
+
+    >>> import polars as pl
+    >>> from presence import evlib
+    >>> rows = [(1, 2, 0, 1), (1, 2, 400, -1), (3, 0, 2_000, 1)]
+    >>> events = pl.DataFrame(rows, evlib.SCHEMA, orient="row")
+    >>> evlib.event_histogram(events, 3, 4).sort("x", "polarity").rows()
+    [(1, 2, -1, 1, 400), (1, 2, 1, 1, 0), (3, 0, 1, 1, 2000)]
+    """
     seen = _inside(to_lazy(events), height, width).group_by("x", "y", "polarity")
     total = pl.col("t").dt.total_microseconds().sum()
     return seen.agg(count=pl.len(), t_us_sum=total).collect()
@@ -503,7 +659,15 @@ def _inside(frame: pl.LazyFrame, height: int, width: int) -> pl.LazyFrame:
 def preprocess_for_detection(
     events: EventsLike, height: int, width: int, bins: int = 5, engine: Any = "auto"
 ) -> pl.DataFrame:
-    """A stacked histogram of ``bins`` windows of 50 ms."""
+    """A stacked histogram of ``bins`` windows of 50 ms.
+
+    >>> import polars as pl
+    >>> from presence import evlib
+    >>> rows = [(1, 2, 0, 1), (1, 2, 400, -1), (3, 0, 2_000, 1)]
+    >>> events = pl.DataFrame(rows, evlib.SCHEMA, orient="row")
+    >>> evlib.preprocess_for_detection(events, 3, 4)["count"].to_list()
+    [1, 1, 1]
+    """
     return create_stacked_histogram(events, height, width, bins)
 
 
@@ -518,14 +682,32 @@ def _scatter(shape: tuple[int, ...], at: list[np.ndarray], values: np.ndarray) -
 def densify_event_frame(
     df: pl.DataFrame, n_time_bins: int, n_polarities: int, height: int, width: int
 ) -> np.ndarray:
-    """``create_event_frame``'s rows as int64 ``[n_time_bins, n_polarities, height, width]``."""
+    """``create_event_frame``'s rows as int64 ``[n_time_bins, n_polarities, height, width]``.
+
+    >>> import polars as pl
+    >>> from presence import evlib
+    >>> rows = [(1, 2, 0, 1), (1, 2, 400, -1), (3, 0, 2_000, 1)]
+    >>> events = pl.DataFrame(rows, evlib.SCHEMA, orient="row")
+    >>> frame = evlib.create_event_frame(events, 3, 4, n_time_bins=2)
+    >>> evlib.densify_event_frame(frame, 2, 2, 3, 4)[0, :, 2].tolist()
+    [[0, 1, 0, 0], [0, 1, 0, 0]]
+    """
     at = [df[name].to_numpy().astype(np.int64) for name in ("time_bin", "polarity", "y", "x")]
     shape = (n_time_bins, n_polarities, height, width)
     return _scatter(shape, at, df["count"].to_numpy().astype(np.int64))
 
 
 def densify_voxel_grid(df: pl.DataFrame, n_time_bins: int, height: int, width: int) -> np.ndarray:
-    """``create_voxel_grid``'s rows as float64 ``[n_time_bins, 1, height, width]``."""
+    """``create_voxel_grid``'s rows as float64 ``[n_time_bins, 1, height, width]``.
+
+    >>> import polars as pl
+    >>> from presence import evlib
+    >>> rows = [(1, 2, 0, 1), (1, 2, 400, -1), (3, 0, 2_000, 1)]
+    >>> events = pl.DataFrame(rows, evlib.SCHEMA, orient="row")
+    >>> grid = evlib.create_voxel_grid(events, 3, 4, n_time_bins=3)
+    >>> evlib.densify_voxel_grid(grid, 3, 3, 4)[2, 0].tolist()
+    [[0.0, 0.0, 0.0, 1.0], [0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]]
+    """
     at = [df[name].to_numpy().astype(np.int64) for name in ("time_bin", "y", "x")]
     at.insert(1, np.zeros_like(at[0]))
     shape = (n_time_bins, 1, height, width)
@@ -544,6 +726,15 @@ def densify_time_surface(
 ) -> np.ndarray:
     """``create_time_surface``'s rows as float64 ``[n_slices, n_polarities, height, width]``: how
     long ago each pixel fired at the end of each slice, ``exp(-age / tau)``; 0 where it never did.
+
+    >>> import polars as pl
+    >>> from presence import evlib
+    >>> rows = [(1, 2, 0, 1), (1, 2, 400, -1), (3, 0, 2_000, 1)]
+    >>> events = pl.DataFrame(rows, evlib.SCHEMA, orient="row")
+    >>> surface = evlib.create_time_surface(events, 3, 4, dt=1_000, tau=500)
+    >>> dense = evlib.densify_time_surface(surface, 3, 2, 3, 4, dt=1_000, tau=500, start_t=0)
+    >>> dense.round(3)[:, 1, 2, 1].tolist()
+    [0.135, 0.018, 0.002]
     """
     last = np.full((n_slices, n_polarities, height, width), -np.inf)
     rows = df.filter(pl.col("slice") < n_slices)
@@ -555,17 +746,36 @@ def densify_time_surface(
 
 
 def get_recommended_engine() -> str:
-    """The engine of polars that ``collect_with_optimal_engine`` uses."""
+    """The engine of polars that ``collect_with_optimal_engine`` uses.
+
+    >>> from presence import evlib
+    >>> evlib.get_recommended_engine()
+    'streaming'
+    """
     return "streaming"
 
 
 def collect_with_optimal_engine(lazy_frame: pl.LazyFrame) -> pl.DataFrame:
-    """The rows of a lazy frame."""
+    """The rows of a lazy frame.
+
+    >>> import polars as pl
+    >>> from presence import evlib
+    >>> rows = [(1, 2, 0, 1), (1, 2, 400, -1), (3, 0, 2_000, 1)]
+    >>> events = pl.DataFrame(rows, evlib.SCHEMA, orient="row")
+    >>> evlib.collect_with_optimal_engine(evlib.filter_by_time(events, 0.001)).rows()
+    [(3, 0, datetime.timedelta(microseconds=2000), 1)]
+    """
     return lazy_frame.collect(engine="streaming")
 
 
 def version() -> str:
-    """The version of presence."""
+    """The version of presence.
+
+    >>> import presence
+    >>> from presence import evlib
+    >>> evlib.version() == presence.__version__
+    True
+    """
     return _native.__version__
 
 
