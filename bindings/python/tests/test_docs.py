@@ -57,9 +57,12 @@ def test_everything_public_says_what_it_is():
                     assert member.__doc__, f"{name}.{called}"
 
 
-@pytest.mark.parametrize("module", ["events", "evlib"])
-def test_every_function_has_an_example(module):
-    functions = vars(importlib.import_module(f"presence.{module}"))
-    for name, one in functions.items():
-        if inspect.isfunction(one) and one.__module__ == f"presence.{module}" and name[0] != "_":
-            assert ">>>" in (one.__doc__ or ""), name
+def test_everything_public_has_an_example():
+    """Each function and class of the modules; methods have what their class shows."""
+    for module in ("dataset", "events", "evlib", "prefetch"):
+        named = importlib.import_module(f"presence.{module}")
+        for name in named.__all__:
+            one = getattr(named, name)
+            native = getattr(presence._native, name, None) is one
+            if (inspect.isclass(one) or inspect.isfunction(one)) and not native:
+                assert ">>>" in (one.__doc__ or ""), f"presence.{module}.{name}"

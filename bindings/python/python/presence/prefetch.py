@@ -61,7 +61,19 @@ logger = logging.getLogger("DynamicPrefetchingCache")
 
 
 class DataProvider(Protocol):
-    """Loads records by key. Asked by several threads at once."""
+    """Loads records by key. Asked by several threads at once.
+
+    >>> from presence.prefetch import DistanceDecayPredictor, DynamicPrefetchingCache
+    >>> class Lines:
+    ...     lines = ["zero", "one", "two"]
+    ...     def load(self, key):
+    ...         return self.lines[key]
+    ...     def get_available_frames(self):
+    ...         return {0, 1, 2}
+    >>> with DynamicPrefetchingCache(Lines(), DistanceDecayPredictor()) as cache:
+    ...     cache.get(1)
+    'one'
+    """
 
     def load(self, key: int) -> Any:
         """The record of ``key``; may take its time, and may raise."""
@@ -77,14 +89,38 @@ class DataProvider(Protocol):
 
 
 class AccessPredictor(Protocol):
-    """Says what is asked for next."""
+    """Says what is asked for next.
+
+    >>> from presence.prefetch import DynamicPrefetchingCache
+    >>> class Next:
+    ...     def get_likelihoods(self, current, history):
+    ...         return {current + 1: 1.0}
+    >>> class Squares:
+    ...     def load(self, key):
+    ...         return key * key
+    >>> with DynamicPrefetchingCache(Squares(), Next()) as cache:
+    ...     [cache.get(key) for key in (1, 2, 3)]
+    [1, 4, 9]
+    """
 
     def get_likelihoods(self, current: int, history: Sequence[int]) -> dict[int, float]:
         """The likely keys, each with a number that is compared with the others'."""
 
 
 class EvictionPolicy(Protocol):
-    """Says what goes for want of room, among what is equally likely."""
+    """Says what goes for want of room, among what is equally likely.
+
+    >>> from presence.prefetch import DistanceDecayPredictor, DynamicPrefetchingCache
+    >>> class Highest:
+    ...     def pick_victim(self, cache_contents, scores):
+    ...         return max(cache_contents)
+    >>> class Squares:
+    ...     def load(self, key):
+    ...         return key * key
+    >>> with DynamicPrefetchingCache(Squares(), DistanceDecayPredictor(), 10, Highest) as cache:
+    ...     cache.get(9)
+    81
+    """
 
     def pick_victim(
         self, cache_contents: Mapping[int, CacheEntry], scores: Mapping[int, float]
@@ -98,6 +134,22 @@ class EventCallback(Protocol):
     ``cache_load_start``, ``cache_load_complete``, ``cache_load_error``, ``prefetch_start``,
     ``prefetch_success``, ``prefetch_error`` and ``cache_evict`` have a ``key``; those that end in
     ``error``, and ``worker_error``, have an ``error`` in words.
+
+    >>> from presence.prefetch import DistanceDecayPredictor, DynamicPrefetchingCache
+    >>> told = []
+    >>> class Squares:
+    ...     def load(self, key):
+    ...         return key * key
+    >>> predictor = DistanceDecayPredictor()
+    >>> def listen(event_name, **about):
+    ...     told.append((event_name, about["key"]))
+    >>> options = {"max_keys_prefetched": 0, "on_event": listen}
+    >>> cache = DynamicPrefetchingCache(Squares(), predictor, **options)
+    >>> cache.get(3)
+    9
+    >>> cache.close()
+    >>> told
+    [('cache_load_start', 3), ('cache_load_complete', 3)]
     """
 
     def __call__(self, event_name: str, **kwargs: Any) -> None: ...
@@ -105,7 +157,19 @@ class EventCallback(Protocol):
 
 @dataclass
 class CacheEntry:
-    """A value in the cache, and when it came (``time.monotonic()``)."""
+    """A value in the cache, and when it came (``time.monotonic()``).
+
+    >>> from presence.prefetch import DistanceDecayPredictor, DynamicPrefetchingCache
+    >>> class Squares:
+    ...     def load(self, key):
+    ...         return key * key
+    >>> predictor = DistanceDecayPredictor()
+    >>> cache = DynamicPrefetchingCache(Squares(), predictor, max_keys_prefetched=0)
+    >>> cache.get(4)
+    16
+    >>> cache.cache[4].data
+    16
+    """
 
     data: Any
     timestamp: float
@@ -117,7 +181,19 @@ class CacheEntry:
 
 @dataclass
 class CacheMetrics:
-    """What a cache counts."""
+    """What a cache counts.
+
+    >>> from presence.prefetch import DistanceDecayPredictor, DynamicPrefetchingCache
+    >>> class Squares:
+    ...     def load(self, key):
+    ...         return key * key
+    >>> predictor = DistanceDecayPredictor()
+    >>> cache = DynamicPrefetchingCache(Squares(), predictor, max_keys_prefetched=0)
+    >>> [cache.get(key) for key in (4, 4, 5)]
+    [16, 16, 25]
+    >>> cache.metrics
+    CacheMetrics(hits=1, misses=2, evictions=0, prefetch_errors=0)
+    """
 
     hits: int = 0
     misses: int = 0
@@ -127,7 +203,12 @@ class CacheMetrics:
 
 @dataclass
 class PrefetchTask:
-    """A key that waits to be fetched ahead; ``priority`` is its likelihood, negative."""
+    """A key that waits to be fetched ahead; ``priority`` is its likelihood, negative.
+
+    >>> from presence.prefetch import PrefetchTask
+    >>> min(PrefetchTask(-0.5, 7), PrefetchTask(-0.9, 8))
+    PrefetchTask(priority=-0.9, key=8)
+    """
 
     priority: float
     key: int
@@ -137,7 +218,13 @@ class PrefetchTask:
 
 
 class EvictionPolicyOldest:
-    """The value that came in first goes first."""
+    """The value that came in first goes first.
+
+    >>> from presence.prefetch import CacheEntry, EvictionPolicyOldest
+    >>> contents = {1: CacheEntry("longer", 10.0), 2: CacheEntry("short", 20.0)}
+    >>> EvictionPolicyOldest().pick_victim(contents, {1: 0.0, 2: 0.0})
+    1
+    """
 
     _native_name = "oldest"
 
@@ -148,7 +235,13 @@ class EvictionPolicyOldest:
 
 
 class EvictionPolicyLargest:
-    """The value of the largest ``sys.getsizeof`` goes first."""
+    """The value of the largest ``sys.getsizeof`` goes first.
+
+    >>> from presence.prefetch import CacheEntry, EvictionPolicyLargest
+    >>> contents = {1: CacheEntry("longer", 10.0), 2: CacheEntry("short", 20.0)}
+    >>> EvictionPolicyLargest().pick_victim(contents, {1: 0.0, 2: 0.0})
+    1
+    """
 
     _native_name = "largest"
 
@@ -159,7 +252,13 @@ class EvictionPolicyLargest:
 
 
 class EvictionPolicySmallest:
-    """The value of the smallest ``sys.getsizeof`` goes first."""
+    """The value of the smallest ``sys.getsizeof`` goes first.
+
+    >>> from presence.prefetch import CacheEntry, EvictionPolicySmallest
+    >>> contents = {1: CacheEntry("longer", 10.0), 2: CacheEntry("short", 20.0)}
+    >>> EvictionPolicySmallest().pick_victim(contents, {1: 0.0, 2: 0.0})
+    2
+    """
 
     _native_name = "smallest"
 
@@ -200,6 +299,16 @@ class DynamicPrefetchingCache(_native.PrefetchCache):
     ``eviction_policy`` is a class, made without arguments, or an object. ``prefetch_delay_ms`` is
     how long a worker waits before each load, to spare a busy provider; a reader who has to wait
     for anything ends it.
+
+    >>> from presence.prefetch import DistanceDecayPredictor, DynamicPrefetchingCache
+    >>> class Squares:
+    ...     def load(self, key):
+    ...         return key * key
+    >>> predictor = DistanceDecayPredictor()
+    >>> cache = DynamicPrefetchingCache(Squares(), predictor, max_keys_prefetched=0)
+    >>> cache.get(4), cache.get(4), cache.stats()["hits"]
+    (16, 16, 1)
+    >>> cache.close()
     """
 
     provider: DataProvider
@@ -256,7 +365,16 @@ class DynamicPrefetchingCache(_native.PrefetchCache):
         return self
 
     def shutdown(self) -> None:
-        """The same as ``close``."""
+        """The same as ``close``.
+
+        >>> from presence.prefetch import DistanceDecayPredictor, DynamicPrefetchingCache
+        >>> class Squares:
+        ...     def load(self, key):
+        ...         return key * key
+        >>> predictor = DistanceDecayPredictor()
+        >>> cache = DynamicPrefetchingCache(Squares(), predictor, max_keys_prefetched=0)
+        >>> cache.shutdown()
+        """
         self.close()
 
     def __enter__(self) -> DynamicPrefetchingCache:
@@ -267,12 +385,32 @@ class DynamicPrefetchingCache(_native.PrefetchCache):
 
     @property
     def cache(self) -> dict[int, CacheEntry]:
-        """What is in the cache, in the order in which it was loaded."""
+        """What is in the cache, in the order in which it was loaded.
+
+        >>> from presence.prefetch import DistanceDecayPredictor, DynamicPrefetchingCache
+        >>> class Squares:
+        ...     def load(self, key):
+        ...         return key * key
+        >>> predictor = DistanceDecayPredictor()
+        >>> cache = DynamicPrefetchingCache(Squares(), predictor, max_keys_prefetched=0)
+        >>> cache.get(4), list(cache.cache)
+        (16, [4])
+        """
         return {key: CacheEntry(data, loaded) for key, data, loaded in self._contents()}
 
     @property
     def metrics(self) -> CacheMetrics:
-        """The numbers of ``stats`` that only grow."""
+        """The numbers of ``stats`` that only grow.
+
+        >>> from presence.prefetch import DistanceDecayPredictor, DynamicPrefetchingCache
+        >>> class Squares:
+        ...     def load(self, key):
+        ...         return key * key
+        >>> predictor = DistanceDecayPredictor()
+        >>> cache = DynamicPrefetchingCache(Squares(), predictor, max_keys_prefetched=0)
+        >>> cache.get(4), cache.metrics.misses
+        (16, 1)
+        """
         stats = self.stats()
         return CacheMetrics(
             stats["hits"], stats["misses"], stats["evictions"], stats["prefetch_errors"]
@@ -280,12 +418,32 @@ class DynamicPrefetchingCache(_native.PrefetchCache):
 
     @property
     def queued_keys(self) -> set[int]:
-        """The keys that wait to be fetched ahead."""
+        """The keys that wait to be fetched ahead.
+
+        >>> from presence.prefetch import DistanceDecayPredictor, DynamicPrefetchingCache
+        >>> class Squares:
+        ...     def load(self, key):
+        ...         return key * key
+        >>> predictor = DistanceDecayPredictor()
+        >>> cache = DynamicPrefetchingCache(Squares(), predictor, max_keys_prefetched=0)
+        >>> cache.get(4), cache.queued_keys
+        (16, set())
+        """
         return {key for key, _ in self._waiting()}
 
     @property
     def work_queue(self) -> queue.PriorityQueue[PrefetchTask]:
-        """What waits to be fetched ahead, the likeliest first."""
+        """What waits to be fetched ahead, the likeliest first.
+
+        >>> from presence.prefetch import DistanceDecayPredictor, DynamicPrefetchingCache
+        >>> class Squares:
+        ...     def load(self, key):
+        ...         return key * key
+        >>> predictor = DistanceDecayPredictor()
+        >>> cache = DynamicPrefetchingCache(Squares(), predictor, max_keys_prefetched=0)
+        >>> cache.get(4), cache.work_queue.qsize()
+        (16, 0)
+        """
         tasks: queue.PriorityQueue[PrefetchTask] = queue.PriorityQueue()
         for key, likelihood in self._waiting():
             tasks.put(PrefetchTask(-likelihood, key))
@@ -294,7 +452,18 @@ class DynamicPrefetchingCache(_native.PrefetchCache):
 
 @dataclass
 class MOTDetection:
-    """What was detected of one object in one frame."""
+    """What was detected of one object in one frame.
+
+    >>> import pathlib, tempfile
+    >>> from presence.prefetch import MOTDataProvider
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "gt.txt"
+    >>> lines = ["1,7,10,20,30,40,1,1,0.5", "3,7,11,20,30,40,1,1,0.5", "3,8,50,60,5,5,1,2,1"]
+    >>> _ = path.write_text("\\n".join(lines))
+    >>> provider = MOTDataProvider(path)
+    >>> detection = provider.load(1).detections[0]
+    >>> detection.track_id, detection.bb_left, detection.confidence
+    (7, 10.0, 1.0)
+    """
 
     frame: int
     track_id: int
@@ -309,7 +478,18 @@ class MOTDetection:
 
 @dataclass
 class MOTFrameData:
-    """All detections of a frame, in the order of the file."""
+    """All detections of a frame, in the order of the file.
+
+    >>> import pathlib, tempfile
+    >>> from presence.prefetch import MOTDataProvider
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "gt.txt"
+    >>> lines = ["1,7,10,20,30,40,1,1,0.5", "3,7,11,20,30,40,1,1,0.5", "3,8,50,60,5,5,1,2,1"]
+    >>> _ = path.write_text("\\n".join(lines))
+    >>> provider = MOTDataProvider(path)
+    >>> frame = provider.load(3)
+    >>> frame.frame_number, [detection.track_id for detection in frame.detections]
+    (3, [7, 8])
+    """
 
     frame_number: int
     detections: list[MOTDetection]
@@ -320,6 +500,15 @@ class MOTDataProvider:
 
     A frame that is not in the file has no detections. With ``cache_size`` so many frames that were
     asked for last are kept; by default none, as a cache is to be in front of it.
+
+    >>> import pathlib, tempfile
+    >>> from presence.prefetch import MOTDataProvider
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "gt.txt"
+    >>> lines = ["1,7,10,20,30,40,1,1,0.5", "3,7,11,20,30,40,1,1,0.5", "3,8,50,60,5,5,1,2,1"]
+    >>> _ = path.write_text("\\n".join(lines))
+    >>> provider = MOTDataProvider(path)
+    >>> provider.get_total_frames(), [len(provider.load(frame).detections) for frame in (1, 2, 3)]
+    (2, [1, 0, 2])
     """
 
     def __init__(self, data_file: str | os.PathLike[str], cache_size: int = 0) -> None:
@@ -337,7 +526,17 @@ class MOTDataProvider:
         self._times[name] = (count + 1, total + time.perf_counter() - began)
 
     def load(self, frame_number: int) -> MOTFrameData:
-        """The detections of one frame."""
+        """The detections of one frame.
+
+        >>> import pathlib, tempfile
+        >>> from presence.prefetch import MOTDataProvider
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "gt.txt"
+        >>> lines = ["1,7,10,20,30,40,1,1,0.5", "3,7,11,20,30,40,1,1,0.5", "3,8,50,60,5,5,1,2,1"]
+        >>> _ = path.write_text("\\n".join(lines))
+        >>> provider = MOTDataProvider(path)
+        >>> provider.load(1).detections[0].bb_width
+        30.0
+        """
         kept = self._kept.pop(frame_number, None)
         if kept is not None:
             self._kept[frame_number] = kept
@@ -355,22 +554,62 @@ class MOTDataProvider:
         return frame
 
     def load_batch(self, frame_numbers: Iterable[int]) -> dict[int, MOTFrameData]:
-        """The detections of several frames, by their numbers."""
+        """The detections of several frames, by their numbers.
+
+        >>> import pathlib, tempfile
+        >>> from presence.prefetch import MOTDataProvider
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "gt.txt"
+        >>> lines = ["1,7,10,20,30,40,1,1,0.5", "3,7,11,20,30,40,1,1,0.5", "3,8,50,60,5,5,1,2,1"]
+        >>> _ = path.write_text("\\n".join(lines))
+        >>> provider = MOTDataProvider(path)
+        >>> [len(frame.detections) for frame in provider.load_batch([1, 2, 3]).values()]
+        [1, 0, 2]
+        """
         began = time.perf_counter()
         frames = {number: self.load(number) for number in frame_numbers}
         self._took("batch_total", began)
         return frames
 
     def get_total_frames(self) -> int:
-        """How many frames have lines."""
+        """How many frames have lines.
+
+        >>> import pathlib, tempfile
+        >>> from presence.prefetch import MOTDataProvider
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "gt.txt"
+        >>> lines = ["1,7,10,20,30,40,1,1,0.5", "3,7,11,20,30,40,1,1,0.5", "3,8,50,60,5,5,1,2,1"]
+        >>> _ = path.write_text("\\n".join(lines))
+        >>> provider = MOTDataProvider(path)
+        >>> provider.get_total_frames()
+        2
+        """
         return self._file.sizes()[0]
 
     def get_available_frames(self) -> set[int]:
-        """The numbers of the frames that have lines."""
+        """The numbers of the frames that have lines.
+
+        >>> import pathlib, tempfile
+        >>> from presence.prefetch import MOTDataProvider
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "gt.txt"
+        >>> lines = ["1,7,10,20,30,40,1,1,0.5", "3,7,11,20,30,40,1,1,0.5", "3,8,50,60,5,5,1,2,1"]
+        >>> _ = path.write_text("\\n".join(lines))
+        >>> provider = MOTDataProvider(path)
+        >>> provider.get_available_frames()
+        {1, 3}
+        """
         return set(self._file.frames())
 
     def get_stats(self) -> dict[str, Any]:
-        """Sizes, and mean times in seconds."""
+        """Sizes, and mean times in seconds.
+
+        >>> import pathlib, tempfile
+        >>> from presence.prefetch import MOTDataProvider
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "gt.txt"
+        >>> lines = ["1,7,10,20,30,40,1,1,0.5", "3,7,11,20,30,40,1,1,0.5", "3,8,50,60,5,5,1,2,1"]
+        >>> _ = path.write_text("\\n".join(lines))
+        >>> provider = MOTDataProvider(path)
+        >>> provider.get_stats()["total_indexed_lines"]
+        3
+        """
         frames, lines, index_bytes = self._file.sizes()
         asked = self._hits + self._misses
         means = {

@@ -78,6 +78,21 @@ class Episode(ABC, Mapping[str, Any]):
 
     ``episode.time[t]`` is a dict of the static values and of each signal's value in force at
     ``t``; ``time[a:b:step]`` and ``time[[t, u]]`` have sequences of values.
+
+    >>> import pathlib, tempfile
+    >>> from presence.dataset import DiskEpisode, DiskEpisodeWriter
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "episode"
+    >>> with DiskEpisodeWriter(path) as writer:
+    ...     writer.set_static("task", "wave")
+    ...     for step in range(4):
+    ...         writer.append("level", 0.5 * step, 1_000 * step)
+    >>> episode = DiskEpisode(path)
+    >>> episode["task"], episode.start_ts, episode.last_ts, episode.duration_ns
+    ('wave', 0, 3000, 3000)
+    >>> episode.time[1_500]
+    {'task': 'wave', 'level': 0.5}
+    >>> episode.time[0:4_000:2_000]["level"].tolist()
+    [0.0, 1.0]
     """
 
     @property
@@ -119,7 +134,17 @@ class Episode(ABC, Mapping[str, Any]):
 
 
 class EpisodeWriter(ABC, Generic[T]):
-    """Records an episode; used in a ``with``, which finishes it, or aborts it on an exception."""
+    """Records an episode; used in a ``with``, which finishes it, or aborts it on an exception.
+
+    >>> import pathlib, tempfile
+    >>> from presence.dataset import DiskEpisodeWriter
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "episode"
+    >>> with DiskEpisodeWriter(path) as writer:
+    ...     writer.append("level", 0.5, 1_000)
+    ...     writer.abort()
+    >>> path.exists()
+    False
+    """
 
     @abstractmethod
     def append(
@@ -143,7 +168,19 @@ class EpisodeWriter(ABC, Generic[T]):
 
 
 class DiskEpisodeWriter(EpisodeWriter[T]):
-    """Records an episode into a directory that does not exist."""
+    """Records an episode into a directory that does not exist.
+
+    >>> import pathlib, tempfile
+    >>> from presence.dataset import DiskEpisode, DiskEpisodeWriter
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "episode"
+    >>> with DiskEpisodeWriter(path) as writer:
+    ...     writer.set_static("task", "wave")
+    ...     for step in range(4):
+    ...         writer.append("level", 0.5 * step, 1_000 * step)
+    >>> episode = DiskEpisode(path)
+    >>> [float(value) for value, _ in episode["level"]]
+    [0.0, 0.5, 1.0, 1.5]
+    """
 
     def __init__(
         self, directory: str | os.PathLike[str], *, created_ts_ns: int | None = None
@@ -232,7 +269,19 @@ class DiskEpisodeWriter(EpisodeWriter[T]):
 
 
 class DiskEpisode(Episode):
-    """The episode in a directory: signals of the engine's, or of Parquet."""
+    """The episode in a directory: signals of the engine's, or of Parquet.
+
+    >>> import pathlib, tempfile
+    >>> from presence.dataset import DiskEpisode, DiskEpisodeWriter
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "episode"
+    >>> with DiskEpisodeWriter(path) as writer:
+    ...     writer.set_static("task", "wave")
+    ...     for step in range(4):
+    ...         writer.append("level", 0.5 * step, 1_000 * step)
+    >>> episode = DiskEpisode(path)
+    >>> sorted(episode), len(episode["level"]), episode.static
+    (['level', 'task'], 4, {'task': 'wave'})
+    """
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         self.path = Path(directory)

@@ -18,7 +18,19 @@ _BLOCK = 1000
 
 
 class Dataset(ABC, Sequence[Episode]):
-    """Episodes in their order: ``[i]``, slices, arrays of indices, ``+`` and ``sum``."""
+    """Episodes in their order: ``[i]``, slices, arrays of indices, ``+`` and ``sum``.
+
+    >>> import tempfile
+    >>> from presence.dataset import LocalDataset, LocalDatasetWriter
+    >>> root = tempfile.mkdtemp()
+    >>> for number in range(3):
+    ...     with LocalDatasetWriter(root).new_episode() as episode:
+    ...         episode.set_static("task", f"wave {number}")
+    ...         episode.append("level", 0.5 * number, 1_000)
+    >>> dataset = LocalDataset(root)
+    >>> len(dataset), [episode["task"] for episode in dataset[1:]], len(dataset + dataset)
+    (3, ['wave 1', 'wave 2'], 6)
+    """
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -57,7 +69,19 @@ class Dataset(ABC, Sequence[Episode]):
 
 
 class ConcatDataset(Dataset):
-    """Datasets one after the other."""
+    """Datasets one after the other.
+
+    >>> import tempfile
+    >>> from presence.dataset import ConcatDataset, LocalDataset, LocalDatasetWriter
+    >>> root = tempfile.mkdtemp()
+    >>> for number in range(3):
+    ...     with LocalDatasetWriter(root).new_episode() as episode:
+    ...         episode.set_static("task", f"wave {number}")
+    ...         episode.append("level", 0.5 * number, 1_000)
+    >>> both = ConcatDataset(LocalDataset(root), LocalDataset(root))
+    >>> len(both), both[-1]["task"]
+    (6, 'wave 2')
+    """
 
     def __init__(self, *datasets: Dataset) -> None:
         if not datasets:
@@ -76,7 +100,19 @@ class ConcatDataset(Dataset):
 
 
 class FilterDataset(Dataset):
-    """The episodes that a predicate holds for; it is asked when they are."""
+    """The episodes that a predicate holds for; it is asked when they are.
+
+    >>> import tempfile
+    >>> from presence.dataset import FilterDataset, LocalDataset, LocalDatasetWriter
+    >>> root = tempfile.mkdtemp()
+    >>> for number in range(3):
+    ...     with LocalDatasetWriter(root).new_episode() as episode:
+    ...         episode.set_static("task", f"wave {number}")
+    ...         episode.append("level", 0.5 * number, 1_000)
+    >>> high = FilterDataset(LocalDataset(root), lambda episode: episode["level"][0][0] > 0.2)
+    >>> [episode["task"] for episode in high]
+    ['wave 1', 'wave 2']
+    """
 
     def __init__(self, dataset: Dataset, predicate: Callable[[Episode], bool]) -> None:
         self._dataset = dataset
@@ -101,7 +137,19 @@ class FilterDataset(Dataset):
 
 
 class CachedDataset(Dataset):
-    """The same episodes, each opened once and kept."""
+    """The same episodes, each opened once and kept.
+
+    >>> import tempfile
+    >>> from presence.dataset import CachedDataset, LocalDataset, LocalDatasetWriter
+    >>> root = tempfile.mkdtemp()
+    >>> for number in range(3):
+    ...     with LocalDatasetWriter(root).new_episode() as episode:
+    ...         episode.set_static("task", f"wave {number}")
+    ...         episode.append("level", 0.5 * number, 1_000)
+    >>> cached = CachedDataset(LocalDataset(root))
+    >>> cached[1] is cached[1]
+    True
+    """
 
     def __init__(self, dataset: Dataset) -> None:
         self._dataset = dataset
@@ -127,7 +175,18 @@ def _numbered(directory: Path) -> list[Path]:
 
 
 class LocalDataset(Dataset):
-    """The finished episodes below a directory: ``000000001000/000000001234`` is episode 1234."""
+    """The finished episodes below a directory: ``000000001000/000000001234`` is episode 1234.
+
+    >>> import tempfile
+    >>> from presence.dataset import LocalDataset, LocalDatasetWriter
+    >>> root = tempfile.mkdtemp()
+    >>> for number in range(3):
+    ...     with LocalDatasetWriter(root).new_episode() as episode:
+    ...         episode.set_static("task", f"wave {number}")
+    ...         episode.append("level", 0.5 * number, 1_000)
+    >>> LocalDataset(root)[1].time[1_000]
+    {'task': 'wave 1', 'level': 0.5}
+    """
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root = Path(root).expanduser()
@@ -148,7 +207,16 @@ class LocalDataset(Dataset):
 
 
 class DatasetWriter(ABC):
-    """Records episodes."""
+    """Records episodes.
+
+    >>> import tempfile
+    >>> from presence.dataset import DatasetWriter, LocalDatasetWriter
+    >>> with LocalDatasetWriter(tempfile.mkdtemp()) as writer:
+    ...     with writer.new_episode() as episode:
+    ...         episode.append("level", 0.5, 1_000)
+    >>> isinstance(writer, DatasetWriter)
+    True
+    """
 
     @abstractmethod
     def new_episode(self) -> EpisodeWriter[Any]:
@@ -163,7 +231,18 @@ class DatasetWriter(ABC):
 
 class LocalDatasetWriter(DatasetWriter):
     """Records episodes below a directory, behind those that are there. Several writers, of several
-    processes, may do so at once."""
+    processes, may do so at once.
+
+    >>> import tempfile
+    >>> from presence.dataset import LocalDataset, LocalDatasetWriter
+    >>> root = tempfile.mkdtemp()
+    >>> for number in range(3):
+    ...     with LocalDatasetWriter(root).new_episode() as episode:
+    ...         episode.set_static("task", f"wave {number}")
+    ...         episode.append("level", 0.5 * number, 1_000)
+    >>> [episode["task"] for episode in LocalDataset(root)]
+    ['wave 0', 'wave 1', 'wave 2']
+    """
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root = Path(root).expanduser()
@@ -184,7 +263,18 @@ class LocalDatasetWriter(DatasetWriter):
 
 
 def load_all_datasets(root: str | os.PathLike[str]) -> Dataset:
-    """The episodes of all datasets in a tree of directories, the nearest to its root first."""
+    """The episodes of all datasets in a tree of directories, the nearest to its root first.
+
+    >>> import tempfile
+    >>> from presence.dataset import LocalDatasetWriter, load_all_datasets
+    >>> root = tempfile.mkdtemp()
+    >>> for number in range(3):
+    ...     with LocalDatasetWriter(root).new_episode() as episode:
+    ...         episode.set_static("task", f"wave {number}")
+    ...         episode.append("level", 0.5 * number, 1_000)
+    >>> len(load_all_datasets(root))
+    3
+    """
     top = Path(root).expanduser()
     if not top.exists():
         raise MissingError(f"Directory {top} does not exist")

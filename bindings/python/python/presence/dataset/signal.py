@@ -20,7 +20,18 @@ _CHUNK = 4096
 
 
 class Kind(Enum):
-    """What values are, for those who show them."""
+    """What values are, for those who show them.
+
+    >>> import pathlib, tempfile
+    >>> from presence.dataset import Kind, SimpleSignal, SimpleSignalWriter
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "level.signal"
+    >>> with SimpleSignalWriter(path) as writer:
+    ...     for step in range(4):
+    ...         writer.append(0.5 * step, 1_000 * step)
+    >>> signal = SimpleSignal(path)
+    >>> signal.kind is Kind.NUMERIC
+    True
+    """
 
     NUMERIC = "numeric"
     IMAGE = "image"
@@ -28,7 +39,18 @@ class Kind(Enum):
 
 @dataclass
 class SignalMeta:
-    """The type and shape of a signal's values."""
+    """The type and shape of a signal's values.
+
+    >>> import pathlib, tempfile
+    >>> from presence.dataset import SimpleSignal, SimpleSignalWriter
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "level.signal"
+    >>> with SimpleSignalWriter(path) as writer:
+    ...     for step in range(4):
+    ...         writer.append(0.5 * step, 1_000 * step)
+    >>> signal = SimpleSignal(path)
+    >>> signal.meta
+    SignalMeta(dtype=<class 'float'>, shape=(), kind=<Kind.NUMERIC: 'numeric'>)
+    """
 
     dtype: Any
     shape: Any
@@ -75,6 +97,23 @@ class Signal(Sequence[tuple[T, int]], ABC, Generic[T]):
     ``time[a:b:step]`` and ``time[[t, u]]`` views of what is in force at these times, stamped so.
 
     Who derives from it says how many records there are, and their times and values.
+
+    >>> import pathlib, tempfile
+    >>> from presence.dataset import SimpleSignal, SimpleSignalWriter
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "level.signal"
+    >>> with SimpleSignalWriter(path) as writer:
+    ...     for step in range(4):
+    ...         writer.append(0.5 * step, 1_000 * step)
+    >>> signal = SimpleSignal(path)
+    >>> len(signal), signal.start_ts, signal.last_ts
+    (4, 0, 3000)
+    >>> value, ts = signal[1]
+    >>> float(value), ts
+    (0.5, 1000)
+    >>> signal.time[1_500]
+    (0.5, 1000)
+    >>> signal.time[500:2_500].keys().tolist(), signal.time[500:2_500].values().tolist()
+    ([500, 1000, 2000], [0.0, 0.5, 1.0])
     """
 
     @abstractmethod
@@ -103,19 +142,52 @@ class Signal(Sequence[tuple[T, int]], ABC, Generic[T]):
 
     @property
     def start_ts(self) -> int:
-        """The time of the first record."""
+        """The time of the first record.
+
+        >>> import pathlib, tempfile
+        >>> from presence.dataset import SimpleSignal, SimpleSignalWriter
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "level.signal"
+        >>> with SimpleSignalWriter(path) as writer:
+        ...     for step in range(4):
+        ...         writer.append(0.5 * step, 1_000 * step)
+        >>> signal = SimpleSignal(path)
+        >>> signal.start_ts
+        0
+        """
         self._end()
         return int(np.asarray(self._ts_at(slice(0, 1)))[0])
 
     @property
     def last_ts(self) -> int:
-        """The time of the last record."""
+        """The time of the last record.
+
+        >>> import pathlib, tempfile
+        >>> from presence.dataset import SimpleSignal, SimpleSignalWriter
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "level.signal"
+        >>> with SimpleSignalWriter(path) as writer:
+        ...     for step in range(4):
+        ...         writer.append(0.5 * step, 1_000 * step)
+        >>> signal = SimpleSignal(path)
+        >>> signal.last_ts
+        3000
+        """
         self._end()
         return int(np.asarray(self._ts_at(slice(len(self) - 1, len(self))))[0])
 
     @property
     def meta(self) -> SignalMeta:
-        """The type, shape and kind of the values, by the first of them."""
+        """The type, shape and kind of the values, by the first of them.
+
+        >>> import pathlib, tempfile
+        >>> from presence.dataset import SimpleSignal, SimpleSignalWriter
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "level.signal"
+        >>> with SimpleSignalWriter(path) as writer:
+        ...     for step in range(4):
+        ...         writer.append(0.5 * step, 1_000 * step)
+        >>> signal = SimpleSignal(path)
+        >>> signal.meta.kind
+        <Kind.NUMERIC: 'numeric'>
+        """
         self._end()
         return _described(self._values_at(slice(0, 1))[0])
 
@@ -134,17 +206,50 @@ class Signal(Sequence[tuple[T, int]], ABC, Generic[T]):
     @final
     @property
     def time(self) -> _Time[T]:
-        """The signal by time."""
+        """The signal by time.
+
+        >>> import pathlib, tempfile
+        >>> from presence.dataset import SimpleSignal, SimpleSignalWriter
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "level.signal"
+        >>> with SimpleSignalWriter(path) as writer:
+        ...     for step in range(4):
+        ...         writer.append(0.5 * step, 1_000 * step)
+        >>> signal = SimpleSignal(path)
+        >>> signal.time[[500, 2_500]].values().tolist()
+        [0.0, 1.0]
+        """
         return _Time(self)
 
     @final
     def values(self) -> Sequence[T]:
-        """All values."""
+        """All values.
+
+        >>> import pathlib, tempfile
+        >>> from presence.dataset import SimpleSignal, SimpleSignalWriter
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "level.signal"
+        >>> with SimpleSignalWriter(path) as writer:
+        ...     for step in range(4):
+        ...         writer.append(0.5 * step, 1_000 * step)
+        >>> signal = SimpleSignal(path)
+        >>> signal.values().tolist()
+        [0.0, 0.5, 1.0, 1.5]
+        """
         return self._values_at(slice(None))
 
     @final
     def keys(self) -> np.ndarray:
-        """All times."""
+        """All times.
+
+        >>> import pathlib, tempfile
+        >>> from presence.dataset import SimpleSignal, SimpleSignalWriter
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "level.signal"
+        >>> with SimpleSignalWriter(path) as writer:
+        ...     for step in range(4):
+        ...         writer.append(0.5 * step, 1_000 * step)
+        >>> signal = SimpleSignal(path)
+        >>> signal.keys().tolist()
+        [0, 1000, 2000, 3000]
+        """
         return self._ts_at(slice(None))
 
     def __iter__(self) -> Iterator[tuple[T, int]]:

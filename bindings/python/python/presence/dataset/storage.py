@@ -29,7 +29,20 @@ _SEGMENT_BYTES = 512 << 20
 
 
 class Stream(ABC, Generic[T]):
-    """Records of a value and a time in nanoseconds."""
+    """Records of a value and a time in nanoseconds.
+
+    >>> import pathlib, tempfile
+    >>> from presence.dataset import SimpleStream, SimpleStreamWriter
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "level.stream"
+    >>> writer = SimpleStreamWriter(path)
+    >>> for step in range(4):
+    ...     writer.append(0.5 * step, 1_000 * step)
+    >>> writer.finish()
+    >>> stream = SimpleStream(path)
+    >>> values, times = stream.window(1_000, 2_000)
+    >>> values.tolist(), times.tolist()
+    ([0.5, 1.0], [1000, 2000])
+    """
 
     @abstractmethod
     def at(self, ts_ns: int) -> tuple[T, int] | None:
@@ -41,7 +54,19 @@ class Stream(ABC, Generic[T]):
 
 
 class StreamWriter(ABC, Generic[T]):
-    """Writes a stream."""
+    """Writes a stream.
+
+    >>> import pathlib, tempfile
+    >>> from presence.dataset import SimpleStream, SimpleStreamWriter
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "level.stream"
+    >>> writer = SimpleStreamWriter(path)
+    >>> for step in range(4):
+    ...     writer.append(0.5 * step, 1_000 * step)
+    >>> writer.finish()
+    >>> stream = SimpleStream(path)
+    >>> path.exists()
+    True
+    """
 
     @abstractmethod
     def append(self, data: T, ts_ns: int) -> None:
@@ -53,7 +78,17 @@ class StreamWriter(ABC, Generic[T]):
 
 
 class SignalWriter(ABC, Generic[T]):
-    """Writes a signal; used in a ``with``, which finishes it."""
+    """Writes a signal; used in a ``with``, which finishes it.
+
+    >>> import pathlib, tempfile
+    >>> from presence.dataset import SimpleSignalWriter
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "level.signal"
+    >>> writer = SimpleSignalWriter(path)
+    >>> writer.append(0.5, 1_000)
+    >>> writer.abort()
+    >>> path.exists()
+    False
+    """
 
     @abstractmethod
     def append(self, data: T, ts_ns: int, extra_ts: dict[str, int] | None = None) -> None:
@@ -142,6 +177,16 @@ class SimpleSignal(Signal[T]):
 
     Nothing is read before it is asked for, and no more than that of the engine's files.
     ``extra_ts(name)`` are further times that were recorded with the values.
+
+    >>> import pathlib, tempfile
+    >>> from presence.dataset import SimpleSignal, SimpleSignalWriter
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "level.signal"
+    >>> with SimpleSignalWriter(path) as writer:
+    ...     for step in range(4):
+    ...         writer.append(0.5 * step, 1_000 * step, {"stored": 1_000 * step + 5})
+    >>> signal = SimpleSignal(path)
+    >>> signal.time[1_500], signal.timelines, signal.extra_ts("stored").tolist()
+    ((0.5, 1000), ['stored'], [5, 1005, 2005, 3005])
     """
 
     def __init__(self, filepath: str | os.PathLike[str]) -> None:
@@ -189,17 +234,51 @@ class SimpleSignal(Signal[T]):
 
     @property
     def timelines(self) -> list[str]:
-        """The names of further times."""
+        """The names of further times.
+
+        >>> import pathlib, tempfile
+        >>> from presence.dataset import SimpleSignal, SimpleSignalWriter
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "level.signal"
+        >>> with SimpleSignalWriter(path) as writer:
+        ...     for step in range(4):
+        ...         writer.append(0.5 * step, 1_000 * step, {"stored": 1_000 * step + 5})
+        >>> signal = SimpleSignal(path)
+        >>> signal.timelines
+        ['stored']
+        """
         return [name[len(_EXTRA) :] for name in self._file.columns if name.startswith(_EXTRA)]
 
     def extra_ts(self, name: str) -> np.ndarray:
-        """The further times called ``name``, one for each record."""
+        """The further times called ``name``, one for each record.
+
+        >>> import pathlib, tempfile
+        >>> from presence.dataset import SimpleSignal, SimpleSignalWriter
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "level.signal"
+        >>> with SimpleSignalWriter(path) as writer:
+        ...     for step in range(4):
+        ...         writer.append(0.5 * step, 1_000 * step, {"stored": 1_000 * step + 5})
+        >>> signal = SimpleSignal(path)
+        >>> signal.extra_ts("stored").tolist()
+        [5, 1005, 2005, 3005]
+        """
         if name not in self.timelines:
             raise KeyError(name)
         return self._file.values(_EXTRA + name, slice(None))
 
     def to_parquet(self, path: str | os.PathLike[str]) -> None:
-        """Writes the signal as Parquet, which ``SimpleSignal`` reads. Needs pyarrow."""
+        """Writes the signal as Parquet, which ``SimpleSignal`` reads. Needs pyarrow.
+
+        >>> import pathlib, tempfile
+        >>> from presence.dataset import SimpleSignal, SimpleSignalWriter
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "level.signal"
+        >>> with SimpleSignalWriter(path) as writer:
+        ...     for step in range(4):
+        ...         writer.append(0.5 * step, 1_000 * step, {"stored": 1_000 * step + 5})
+        >>> signal = SimpleSignal(path)
+        >>> signal.to_parquet(path.with_suffix(".parquet"))
+        >>> len(SimpleSignal(path.with_suffix(".parquet")))
+        4
+        """
         from . import parquet
 
         columns = {name: self._file.values(name, slice(None)) for name in self._file.columns}
@@ -209,7 +288,20 @@ class SimpleSignal(Signal[T]):
     def from_parquet(
         cls, source: str | os.PathLike[str], path: str | os.PathLike[str]
     ) -> SimpleSignal[T]:
-        """Copies a signal from Parquet into a file of the engine's. Needs pyarrow."""
+        """Copies a signal from Parquet into a file of the engine's. Needs pyarrow.
+
+        >>> import pathlib, tempfile
+        >>> from presence.dataset import SimpleSignal, SimpleSignalWriter
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "level.signal"
+        >>> with SimpleSignalWriter(path) as writer:
+        ...     for step in range(4):
+        ...         writer.append(0.5 * step, 1_000 * step, {"stored": 1_000 * step + 5})
+        >>> signal = SimpleSignal(path)
+        >>> signal.to_parquet(path.with_suffix(".parquet"))
+        >>> copy = SimpleSignal.from_parquet(path.with_suffix(".parquet"), path.with_name("copy"))
+        >>> copy.time[1_500]
+        (0.5, 1000)
+        """
         read = _Columns(Path(source))
         writer = SimpleSignalWriter[Any](path)
         with writer:
@@ -218,7 +310,20 @@ class SimpleSignal(Signal[T]):
 
 
 class SimpleStream(Stream[T]):
-    """The stream in a file."""
+    """The stream in a file.
+
+    >>> import pathlib, tempfile
+    >>> from presence.dataset import SimpleStream, SimpleStreamWriter
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "level.stream"
+    >>> writer = SimpleStreamWriter(path)
+    >>> for step in range(4):
+    ...     writer.append(0.5 * step, 1_000 * step)
+    >>> writer.finish()
+    >>> stream = SimpleStream(path)
+    >>> stream.at(1_500)
+    (0.5, 1000)
+    >>> stream.at(-1)
+    """
 
     def __init__(self, filepath: str | os.PathLike[str]) -> None:
         self.signal: SimpleSignal[T] = SimpleSignal(filepath)
@@ -363,6 +468,17 @@ class SimpleStreamWriter(StreamWriter[T]):
     """Writes a stream into a file, which appears when it is finished.
 
     Until then the records are in a database beside it (``<file>.partial``), which a crash leaves.
+
+    >>> import pathlib, tempfile
+    >>> from presence.dataset import SimpleStream, SimpleStreamWriter
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "level.stream"
+    >>> writer = SimpleStreamWriter(path)
+    >>> for step in range(4):
+    ...     writer.append(0.5 * step, 1_000 * step)
+    >>> writer.finish()
+    >>> stream = SimpleStream(path)
+    >>> stream.at(3_000)
+    (1.5, 3000)
     """
 
     def __init__(self, filepath: str | os.PathLike[str]) -> None:
@@ -383,6 +499,15 @@ class SimpleSignalWriter(SignalWriter[T]):
 
     With ``drop_equal_bytes_threshold`` a value that equals the one before is left out, if the
     first value has fewer bytes. ``chunk_size`` is accepted and means nothing.
+
+    >>> import pathlib, tempfile
+    >>> from presence.dataset import SimpleSignalWriter
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "level.signal"
+    >>> writer = SimpleSignalWriter(path)
+    >>> writer.append(0.5, 1_000)
+    >>> writer.finish()
+    >>> path.exists()
+    True
     """
 
     def __init__(
@@ -412,7 +537,17 @@ class SimpleSignalWriter(SignalWriter[T]):
         self._recorder.append_all(timestamps, columns)
 
     def finish(self) -> None:
-        """Makes the file appear."""
+        """Makes the file appear.
+
+        >>> import pathlib, tempfile
+        >>> from presence.dataset import SimpleSignalWriter
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "level.signal"
+        >>> writer = SimpleSignalWriter(path)
+        >>> writer.append(0.5, 1_000)
+        >>> writer.finish()
+        >>> path.exists()
+        True
+        """
         self._recorder.finish()
 
     def abort(self) -> None:
