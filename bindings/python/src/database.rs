@@ -43,6 +43,13 @@ pub(crate) struct Database {
 /// ``block_bytes``, ``compacted_block_bytes``, ``segment_bytes``, ``flush_interval``,
 /// ``sync_interval``, ``write_buffer_bytes``, ``cache_bytes``, ``map``, ``allow_network_fs``,
 /// ``follow``, ``background``.
+///
+/// >>> import presence, tempfile
+/// >>> path = tempfile.mkdtemp()
+/// >>> presence.create(path).close()
+/// >>> with presence.open(path, read_only=True) as db:
+/// ...     list(db)
+/// []
 #[pyfunction]
 #[pyo3(signature = (path, *, read_only = false, **options))]
 pub(crate) fn open(
@@ -61,6 +68,11 @@ pub(crate) fn open(
 
 /// Makes a database at ``path``, which does not exist or is an empty directory. Options as of
 /// ``open``.
+///
+/// >>> import presence, tempfile
+/// >>> with presence.create(tempfile.mkdtemp(), segment_bytes=64 << 20) as db:
+/// ...     db.create_stream("level", "f8").name
+/// 'level'
 #[pyfunction]
 #[pyo3(signature = (path, **options))]
 pub(crate) fn create(

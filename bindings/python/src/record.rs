@@ -16,6 +16,17 @@ use crate::schema::column_index;
 ///
 /// ``ts, value = record`` takes it apart; ``record["name"]`` is the value of one column. Scalars
 /// are Python's own, others read-only arrays that view the page.
+///
+/// >>> import presence, tempfile
+/// >>> db = presence.create(tempfile.mkdtemp())
+/// >>> stream = db.create_stream("level", "f8")
+/// >>> with stream.writer() as writer:
+/// ...     writer.append_batch(range(0, 5_000, 1_000), [0.0, 0.5, 1.0, 1.5, 2.0])
+/// >>> ts, value = stream.at("2.5ms")
+/// >>> ts, value
+/// (2000, 1.0)
+/// >>> stream.last()["value"]
+/// 2.0
 #[pyclass(frozen, module = "presence", name = "Record")]
 pub(crate) struct Record {
     stream: Stream,

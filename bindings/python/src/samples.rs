@@ -18,6 +18,17 @@ use crate::schema::{column_index, time_name};
 ///
 /// ``found`` is false at moments before the first record. There the timestamp is the smallest
 /// int64, which numpy reads as NaT, and the values are zeros.
+///
+/// >>> import presence, tempfile
+/// >>> db = presence.create(tempfile.mkdtemp())
+/// >>> stream = db.create_stream("level", "f8")
+/// >>> with stream.writer() as writer:
+/// ...     writer.append_batch(range(0, 5_000, 1_000), [0.0, 0.5, 1.0, 1.5, 2.0])
+/// >>> samples = stream.at_many([2_500, 4_000, -1])
+/// >>> samples.values.tolist(), samples.found.tolist()
+/// ([1.0, 2.0, 0.0], [True, True, False])
+/// >>> samples.timestamps[:2].tolist(), samples.unit
+/// ([2000, 4000], 'us')
 #[pyclass(frozen, module = "presence", name = "Samples")]
 pub(crate) struct Samples {
     stream: Stream,

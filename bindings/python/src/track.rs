@@ -37,6 +37,16 @@ pub(crate) struct PresenceTrack {
 }
 
 /// Counts of a range.
+///
+/// >>> import presence
+/// >>> track = presence.PresenceTrack(10)
+/// >>> for tick in range(5):
+/// ...     track.update_batch(tick * 100_000, {"cat": 1.0} if tick < 2 else {}, 0.5)
+/// >>> ratio = track.ratio("cat", 0, "1s")
+/// >>> ratio.present, ratio.observed, ratio.range_ticks
+/// (2, 5, 10)
+/// >>> ratio.over_observed, ratio.over_range, float(ratio)
+/// (0.4, 0.2, 0.4)
 #[pyclass(frozen, get_all, module = "presence", name = "Ratio")]
 pub(crate) struct Ratio {
     /// Ticks at which the expression held.

@@ -19,6 +19,19 @@ use crate::schema::{column_index, time_name};
 /// ``window.timestamps`` and ``window["column"]`` are read-only arrays. They view the engine's page
 /// where the window lies in one block, and are one copy where it does not; ``blocks()`` gives the
 /// parts without any copy.
+///
+/// >>> import presence, tempfile
+/// >>> db = presence.create(tempfile.mkdtemp())
+/// >>> stream = db.create_stream("level", "f8")
+/// >>> with stream.writer() as writer:
+/// ...     writer.append_batch(range(0, 5_000, 1_000), [0.0, 0.5, 1.0, 1.5, 2.0])
+/// >>> window = stream.window(1_000, 4_000)
+/// >>> window.timestamps.tolist(), window["value"].tolist()
+/// ([1000, 2000, 3000], [0.5, 1.0, 1.5])
+/// >>> window[-1].value, len(window.blocks())
+/// (1.5, 1)
+/// >>> [record.value for record in window]
+/// [0.5, 1.0, 1.5]
 #[pyclass(frozen, module = "presence", name = "Window")]
 pub(crate) struct Window {
     pub(crate) stream: Stream,
@@ -206,6 +219,14 @@ impl Window {
 }
 
 /// The part of a window that lies in one block: nothing of it is ever copied.
+///
+/// >>> import presence, tempfile
+/// >>> db = presence.create(tempfile.mkdtemp())
+/// >>> stream = db.create_stream("level", "f8")
+/// >>> with stream.writer() as writer:
+/// ...     writer.append_batch(range(0, 5_000, 1_000), [0.0, 0.5, 1.0, 1.5, 2.0])
+/// >>> [block["value"].tolist() for block in stream.window().blocks()]
+/// [[0.0, 0.5, 1.0, 1.5, 2.0]]
 #[pyclass(frozen, module = "presence", name = "Block")]
 pub(crate) struct Block {
     stream: Stream,

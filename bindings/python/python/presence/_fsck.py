@@ -13,7 +13,15 @@ from ._native import fsck_json
 
 @dataclass(frozen=True)
 class Report:
-    """What a check found; the fields are those of ``presence-fsck --json``."""
+    """What a check found; the fields are those of ``presence-fsck --json``.
+
+    >>> import presence, tempfile
+    >>> path = tempfile.mkdtemp()
+    >>> presence.create(path).close()
+    >>> report = presence.fsck(path)
+    >>> report.is_sound, report.findings
+    (True, [])
+    """
 
     report_version: int
     tool_version: str
