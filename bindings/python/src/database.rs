@@ -170,6 +170,14 @@ impl Database {
     }
 
     /// The stream called ``name``.
+    ///
+    /// >>> import presence, tempfile
+    /// >>> db = presence.create(tempfile.mkdtemp())
+    /// >>> stream = db.create_stream("level", "f8")
+    /// >>> with stream.writer() as writer:
+    /// ...     writer.append_batch([0, 1_000, 2_000], [0.0, 0.5, 1.0])
+    /// >>> len(db.stream("level"))
+    /// 3
     fn stream(&self, py: Python<'_>, name: &str) -> PyResult<Stream> {
         Ok(self.wrapped(self.engine(py)?.stream(name).or_raise(py)?))
     }
@@ -196,6 +204,12 @@ impl Database {
     /// or a dict of names to such; a single one is called ``value``. ``unit`` is ``'us'`` or
     /// ``'ns'``, ``order`` ``'strictly_increasing'`` or ``'non_decreasing'``, ``compression``
     /// ``'none'``, ``'lz4'`` or ``'packed'``.
+    ///
+    /// >>> import presence, tempfile
+    /// >>> db = presence.create(tempfile.mkdtemp())
+    /// >>> arm = db.create_stream("arm", {"angle": ("f4", 7), "still": "?"}, unit="ns")
+    /// >>> arm.columns["angle"][1], arm.unit
+    /// ((7,), 'ns')
     #[pyo3(signature = (
         name, columns, *, unit = "us", order = "strictly_increasing", compression = "none",
     ))]
@@ -215,6 +229,12 @@ impl Database {
     }
 
     /// The presence track called ``name``.
+    ///
+    /// >>> import presence, tempfile
+    /// >>> db = presence.create(tempfile.mkdtemp())
+    /// >>> _ = db.create_track("door", 30)
+    /// >>> db.track("door").name
+    /// 'door'
     fn track(&self, py: Python<'_>, name: &str) -> PyResult<PresenceTrack> {
         let engine = self.engine(py)?;
         Ok(self.wrapped_track(py.detach(|| engine.track(name)).or_raise(py)?))
@@ -222,6 +242,12 @@ impl Database {
 
     /// Makes a presence track of ``rate`` ticks a second: an integer, a ``Fraction``, or text like
     /// ``'30000/1001'``. Tick 0 begins at ``epoch``, in microseconds.
+    ///
+    /// >>> import presence, tempfile
+    /// >>> db = presence.create(tempfile.mkdtemp())
+    /// >>> track = db.create_track("door", 30)
+    /// >>> track.rate
+    /// Fraction(30, 1)
     #[pyo3(signature = (name, rate, *, epoch = None))]
     fn create_track(
         &self,
@@ -265,6 +291,13 @@ impl Database {
 
     /// Brings everything appended before the call, to all streams, to ``level``: ``'os'`` survives
     /// a killed process, ``'disk'`` a power cut.
+    ///
+    /// >>> import presence, tempfile
+    /// >>> db = presence.create(tempfile.mkdtemp())
+    /// >>> stream = db.create_stream("level", "f8")
+    /// >>> with stream.writer() as writer:
+    /// ...     writer.append_batch([0, 1_000, 2_000], [0.0, 0.5, 1.0])
+    /// >>> db.flush()
     #[pyo3(signature = (level = "disk"))]
     fn flush(&self, py: Python<'_>, level: &str) -> PyResult<()> {
         let level = self::level(py, level)?;
@@ -325,6 +358,15 @@ impl Database {
     /// A consistent, verified copy in ``out``, which does not exist. With ``copy`` every byte is
     /// copied; else sealed segments share theirs where the file system can. ``progress`` as of
     /// ``compact``.
+    ///
+    /// >>> import presence, tempfile
+    /// >>> db = presence.create(tempfile.mkdtemp())
+    /// >>> stream = db.create_stream("level", "f8")
+    /// >>> with stream.writer() as writer:
+    /// ...     writer.append_batch([0, 1_000, 2_000], [0.0, 0.5, 1.0])
+    /// >>> _ = db.backup(tempfile.mkdtemp() + "/copy")
+    /// >>> db.path.exists()
+    /// True
     #[pyo3(signature = (out, *, copy = false, progress = None))]
     fn backup<'py>(
         &self,
@@ -349,6 +391,12 @@ impl Database {
     }
 
     /// Flushes to disk, seals, and gives up the lock. Twice is once. What was read stays readable.
+    ///
+    /// >>> import presence, tempfile
+    /// >>> db = presence.create(tempfile.mkdtemp())
+    /// >>> db.close()
+    /// >>> db.closed
+    /// True
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         let done = py.detach(|| {
             let engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner).take();

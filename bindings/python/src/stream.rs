@@ -203,17 +203,41 @@ impl Stream {
     }
 
     /// The first record after ``t``.
+    ///
+    /// >>> import presence, tempfile
+    /// >>> db = presence.create(tempfile.mkdtemp())
+    /// >>> stream = db.create_stream("level", "f8")
+    /// >>> with stream.writer() as writer:
+    /// ...     writer.append_batch([0, 1_000, 2_000], [0.0, 0.5, 1.0])
+    /// >>> stream.next_after(1_000).ts
+    /// 2000
     fn next_after(&self, py: Python<'_>, t: &Bound<'_, PyAny>) -> PyResult<Option<Record>> {
         let t = self.ts(t)?;
         Ok(self.record(py.detach(|| self.engine.next_after(t)).or_raise(py)?))
     }
 
     /// The first record, or ``None`` where there is none.
+    ///
+    /// >>> import presence, tempfile
+    /// >>> db = presence.create(tempfile.mkdtemp())
+    /// >>> stream = db.create_stream("level", "f8")
+    /// >>> with stream.writer() as writer:
+    /// ...     writer.append_batch([0, 1_000, 2_000], [0.0, 0.5, 1.0])
+    /// >>> stream.first().ts
+    /// 0
     fn first(&self, py: Python<'_>) -> PyResult<Option<Record>> {
         Ok(self.record(py.detach(|| self.engine.first()).or_raise(py)?))
     }
 
     /// The last record, or ``None`` where there is none.
+    ///
+    /// >>> import presence, tempfile
+    /// >>> db = presence.create(tempfile.mkdtemp())
+    /// >>> stream = db.create_stream("level", "f8")
+    /// >>> with stream.writer() as writer:
+    /// ...     writer.append_batch([0, 1_000, 2_000], [0.0, 0.5, 1.0])
+    /// >>> stream.last().value
+    /// 1.0
     fn last(&self, py: Python<'_>) -> PyResult<Option<Record>> {
         Ok(self.record(py.detach(|| self.engine.last()).or_raise(py)?))
     }
@@ -312,11 +336,27 @@ impl Stream {
     }
 
     /// Timestamps and columns as arrays, by name.
+    ///
+    /// >>> import presence, tempfile
+    /// >>> db = presence.create(tempfile.mkdtemp())
+    /// >>> stream = db.create_stream("level", "f8")
+    /// >>> with stream.writer() as writer:
+    /// ...     writer.append_batch([0, 1_000, 2_000], [0.0, 0.5, 1.0])
+    /// >>> stream.to_numpy()["value"].tolist()
+    /// [0.0, 0.5, 1.0]
     fn to_numpy<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         self.whole(py)?.to_numpy(py)
     }
 
     /// A ``pyarrow.Table``.
+    ///
+    /// >>> import presence, tempfile
+    /// >>> db = presence.create(tempfile.mkdtemp())
+    /// >>> stream = db.create_stream("level", "f8")
+    /// >>> with stream.writer() as writer:
+    /// ...     writer.append_batch([0, 1_000, 2_000], [0.0, 0.5, 1.0])
+    /// >>> stream.to_arrow().num_rows
+    /// 3
     fn to_arrow(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         crate::window::converted(py, "to_arrow", self.whole(py)?)
     }
@@ -334,11 +374,29 @@ impl Stream {
     }
 
     /// A ``pandas.DataFrame``, indexed by time.
+    ///
+    /// >>> import presence, tempfile
+    /// >>> db = presence.create(tempfile.mkdtemp())
+    /// >>> stream = db.create_stream("level", "f8")
+    /// >>> with stream.writer() as writer:
+    /// ...     writer.append_batch([0, 1_000, 2_000], [0.0, 0.5, 1.0])
+    /// >>> stream.to_pandas()["value"].to_list()
+    /// [0.0, 0.5, 1.0]
     fn to_pandas(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         crate::window::converted(py, "to_pandas", self.whole(py)?)
     }
 
     /// The stream's one writer; best in a ``with``.
+    ///
+    /// >>> import presence, tempfile
+    /// >>> db = presence.create(tempfile.mkdtemp())
+    /// >>> stream = db.create_stream("level", "f8")
+    /// >>> with stream.writer() as writer:
+    /// ...     writer.append_batch([0, 1_000, 2_000], [0.0, 0.5, 1.0])
+    /// >>> with stream.writer() as writer:
+    /// ...     writer.append(3_000, 1.5)
+    /// >>> len(stream)
+    /// 4
     fn writer(&self, py: Python<'_>) -> PyResult<StreamWriter> {
         let writer = py.detach(|| self.engine.column_writer()).or_raise(py)?;
         Ok(StreamWriter::new(&self.engine, writer))

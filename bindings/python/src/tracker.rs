@@ -71,6 +71,12 @@ impl PresenceTracker {
 
     /// What was detected at ``current_time``: pairs of class and confidence. Those of at least
     /// ``confidence_threshold`` are kept; none is to say that nothing was there.
+    ///
+    /// >>> from presence import PresenceTracker
+    /// >>> tracker = PresenceTracker()
+    /// >>> tracker.update_batch(33_333, [(1, 0.9), (2, 0.3)], 0.5)
+    /// >>> tracker.list_presence_timestamps(1, 0, 100_000)
+    /// [33333]
     fn update_batch(
         &self,
         py: Python<'_>,
@@ -98,6 +104,12 @@ impl PresenceTracker {
     }
 
     /// When the frames began in which the class was present, from ``start_time`` to ``end_time``.
+    ///
+    /// >>> from presence import PresenceTracker
+    /// >>> tracker = PresenceTracker()
+    /// >>> tracker.update_batch(33_333, [(1, 0.9), (2, 0.3)], 0.5)
+    /// >>> tracker.list_presence_timestamps(1, 0, 100_000)
+    /// [33333]
     fn list_presence_timestamps(
         &self,
         py: Python<'_>,

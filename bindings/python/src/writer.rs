@@ -174,6 +174,15 @@ pub(crate) fn level(py: Python<'_>, word: &str) -> PyResult<Level> {
 #[pymethods]
 impl StreamWriter {
     /// Appends one record: the values of the columns in order, or by name.
+    ///
+    /// >>> import presence, tempfile
+    /// >>> db = presence.create(tempfile.mkdtemp())
+    /// >>> stream = db.create_stream("level", "f8")
+    /// >>> writer = stream.writer()
+    /// >>> writer.append(1_000, 0.5)
+    /// >>> writer.append("2ms", 1.0)
+    /// >>> stream.last().value
+    /// 1.0
     #[pyo3(signature = (ts, *values, **named))]
     fn append<'py>(
         &self,
@@ -199,6 +208,14 @@ impl StreamWriter {
 
     /// Appends many records: timestamps, and an array of each column's values in order, or by
     /// name. All are checked before the first is written.
+    ///
+    /// >>> import presence, tempfile
+    /// >>> db = presence.create(tempfile.mkdtemp())
+    /// >>> stream = db.create_stream("level", "f8")
+    /// >>> writer = stream.writer()
+    /// >>> writer.append_batch([0, 1_000], [0.0, 0.5])
+    /// >>> len(stream)
+    /// 2
     #[pyo3(signature = (timestamps, *values, **named))]
     fn append_batch<'py>(
         &self,
@@ -216,6 +233,13 @@ impl StreamWriter {
 
     /// Brings everything appended to the database to ``level``: ``'os'`` survives a killed
     /// process, ``'disk'`` a power cut.
+    ///
+    /// >>> import presence, tempfile
+    /// >>> db = presence.create(tempfile.mkdtemp())
+    /// >>> stream = db.create_stream("level", "f8")
+    /// >>> writer = stream.writer()
+    /// >>> writer.append(1_000, 0.5)
+    /// >>> writer.flush()
     #[pyo3(signature = (level = "disk"))]
     fn flush(&self, py: Python<'_>, level: &str) -> PyResult<()> {
         let level = self::level(py, level)?;
@@ -223,6 +247,15 @@ impl StreamWriter {
     }
 
     /// Closes the stream for ever: nobody can append to it afterwards. Durable when it returns.
+    ///
+    /// >>> import presence, tempfile
+    /// >>> db = presence.create(tempfile.mkdtemp())
+    /// >>> stream = db.create_stream("level", "f8")
+    /// >>> writer = stream.writer()
+    /// >>> writer.append(1_000, 0.5)
+    /// >>> writer.finish()
+    /// >>> stream.is_finished
+    /// True
     fn finish(&self, py: Python<'_>) -> PyResult<()> {
         let done = py.detach(|| {
             let taken = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -235,6 +268,15 @@ impl StreamWriter {
     }
 
     /// Hands everything to the system and gives the stream's writer back. Twice is once.
+    ///
+    /// >>> import presence, tempfile
+    /// >>> db = presence.create(tempfile.mkdtemp())
+    /// >>> stream = db.create_stream("level", "f8")
+    /// >>> writer = stream.writer()
+    /// >>> writer.append(1_000, 0.5)
+    /// >>> writer.close()
+    /// >>> stream.is_finished
+    /// False
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         let done = py.detach(|| {
             let taken = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
