@@ -93,6 +93,7 @@ const SALVAGED: &[(&str, Is)] = &[
     ("replaced", Is::Count),
     ("foreign", Is::Count),
     ("unsound", Is::Count),
+    ("uncounted_frames", Is::Count),
     ("unread", Is::Texts),
     ("left_over", Is::Texts),
 ];
