@@ -10,7 +10,7 @@ use crate::key::Key;
 use crate::policy::{EvictionPolicy, Lru};
 use crate::predict::{Adaptive, Predictor};
 use crate::provider::Provider;
-use crate::shim::thread;
+use crate::shim::processors;
 
 /// Settings of a [`PrefetchCache`], to be built.
 #[must_use = "nothing is made before `build`"]
@@ -30,7 +30,6 @@ pub struct Builder<K, P> {
 
 impl<K: Key, P> Builder<K, P> {
     pub(crate) fn new(provider: P) -> Self {
-        let processors = thread::available_parallelism().map_or(4, std::num::NonZero::get);
         Self {
             provider,
             bytes_max: 64 << 20,
@@ -39,7 +38,7 @@ impl<K: Key, P> Builder<K, P> {
             prefetch_max: 20,
             queue_max: 256,
             history_max: 30,
-            parts: (4 * processors).clamp(1, 64),
+            parts: (4 * processors()).clamp(1, 64),
             policy: Box::new(Lru::new()),
             predictor: Box::new(Adaptive::new()),
             listener: None,

@@ -31,11 +31,20 @@ pub(crate) use std::thread;
 #[cfg(loom)]
 pub(crate) mod thread {
     pub(crate) use loom::thread::{Builder, JoinHandle, ThreadId, current};
+}
 
-    /// Models have one processor for each thread.
-    pub(crate) fn available_parallelism() -> std::io::Result<std::num::NonZeroUsize> {
-        Ok(std::num::NonZeroUsize::MIN)
-    }
+/// How many processors there are, asked once: the answer is in files of the system, and a database
+/// that is opened makes a cache.
+#[cfg(not(loom))]
+pub(crate) fn processors() -> usize {
+    static PROCESSORS: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
+    *PROCESSORS.get_or_init(|| thread::available_parallelism().map_or(4, std::num::NonZero::get))
+}
+
+/// Models have one processor for each thread.
+#[cfg(loom)]
+pub(crate) fn processors() -> usize {
+    1
 }
 
 /// What keys are hashed with: seeded at random, or the same every time for a model.
