@@ -21,6 +21,7 @@ mod record;
 mod samples;
 mod schema;
 mod stream;
+mod tables;
 mod tool;
 mod track;
 mod tracker;

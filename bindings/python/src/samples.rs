@@ -12,7 +12,7 @@ use pyo3::types::PyDict;
 
 use crate::array::{Owner, array, shape_of};
 use crate::error::invalid;
-use crate::schema::{column_index, time_name};
+use crate::schema::column_index;
 
 /// The records in force at many moments, as read-only arrays in the order of the moments.
 ///
@@ -95,7 +95,7 @@ impl Samples {
 
     /// The timestamps of the records in force: int64.
     #[getter]
-    fn timestamps(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+    pub(crate) fn timestamps(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         array(py, self.stamps(), DType::I64, vec![self.gathered.len()])
     }
 
@@ -125,30 +125,5 @@ impl Samples {
 
     fn __getitem__(&self, py: Python<'_>, name: &str) -> PyResult<Py<PyAny>> {
         self.array(py, column_index(py, self.columns(), Some(name))?)
-    }
-
-    /// Timestamps of the records and columns as arrays, by name; the time is called ``ts``.
-    fn to_numpy<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let all = PyDict::new(py);
-        all.set_item(time_name(self.columns()), self.timestamps(py)?)?;
-        for (index, column) in self.columns().iter().enumerate() {
-            all.set_item(column.name(), self.array(py, index)?)?;
-        }
-        Ok(all)
-    }
-
-    /// A ``pyarrow.Table``.
-    fn to_arrow(this: Bound<'_, Self>) -> PyResult<Bound<'_, PyAny>> {
-        this.py().import("presence._convert")?.getattr("to_arrow")?.call1((this,))
-    }
-
-    /// A ``polars.DataFrame``.
-    fn to_polars(this: Bound<'_, Self>) -> PyResult<Bound<'_, PyAny>> {
-        this.py().import("presence._convert")?.getattr("to_polars")?.call1((this,))
-    }
-
-    /// A ``pandas.DataFrame``, indexed by time.
-    fn to_pandas(this: Bound<'_, Self>) -> PyResult<Bound<'_, PyAny>> {
-        this.py().import("presence._convert")?.getattr("to_pandas")?.call1((this,))
     }
 }

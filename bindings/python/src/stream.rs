@@ -358,7 +358,7 @@ impl Stream {
     /// >>> stream.to_arrow().num_rows
     /// 3
     fn to_arrow(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        crate::window::converted(py, "to_arrow", self.whole(py)?)
+        crate::tables::converted(py, "to_arrow", self.whole(py)?)
     }
 
     /// A ``polars.DataFrame``.
@@ -370,7 +370,7 @@ impl Stream {
     /// >>> stream.to_polars()["value"].to_list()
     /// [0.0, 1.0, 2.0, 3.0]
     fn to_polars(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        crate::window::converted(py, "to_polars", self.whole(py)?)
+        crate::tables::converted(py, "to_polars", self.whole(py)?)
     }
 
     /// A ``pandas.DataFrame``, indexed by time.
@@ -383,7 +383,7 @@ impl Stream {
     /// >>> stream.to_pandas()["value"].to_list()
     /// [0.0, 0.5, 1.0]
     fn to_pandas(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        crate::window::converted(py, "to_pandas", self.whole(py)?)
+        crate::tables::converted(py, "to_pandas", self.whole(py)?)
     }
 
     /// The stream's one writer; best in a ``with``.

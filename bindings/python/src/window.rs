@@ -12,7 +12,7 @@ use pyo3::types::PyDict;
 use crate::array::{Owner, array, shape_of};
 use crate::error::{OrRaise, invalid};
 use crate::record::Record;
-use crate::schema::{column_index, time_name};
+use crate::schema::column_index;
 
 /// The records of a range of time: fixed when it was made, and kept whatever is closed.
 ///
@@ -99,15 +99,6 @@ impl Window {
     }
 }
 
-/// What a function of `presence._convert` makes of a result.
-pub(crate) fn converted<T>(py: Python<'_>, name: &str, result: T) -> PyResult<Py<PyAny>>
-where
-    T: pyo3::PyClass + Into<PyClassInitializer<T>>,
-{
-    let result = Bound::new(py, result)?;
-    Ok(py.import("presence._convert")?.getattr(name)?.call1((result,))?.unbind())
-}
-
 #[pymethods]
 impl Window {
     /// What the timestamps count: ``'us'`` or ``'ns'``.
@@ -131,7 +122,7 @@ impl Window {
 
     /// The timestamps in ``unit``: int64.
     #[getter]
-    fn timestamps(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+    pub(crate) fn timestamps(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let (owner, records) = self.owner(py, None)?;
         array(py, owner, DType::I64, vec![records])
     }
@@ -169,31 +160,6 @@ impl Window {
     fn __iter__(&self, py: Python<'_>) -> PyResult<WindowRecords> {
         let blocks = self.blocks(py)?;
         Ok(WindowRecords { blocks, next: std::sync::Mutex::new((0, 0)) })
-    }
-
-    /// Timestamps and columns as arrays, by name; the time is called ``ts``.
-    pub(crate) fn to_numpy<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let all = PyDict::new(py);
-        all.set_item(time_name(self.columns()), self.timestamps(py)?)?;
-        for (index, column) in self.columns().iter().enumerate() {
-            all.set_item(column.name(), self.array(py, index)?)?;
-        }
-        Ok(all)
-    }
-
-    /// A ``pyarrow.Table``.
-    fn to_arrow(this: Bound<'_, Self>) -> PyResult<Bound<'_, PyAny>> {
-        this.py().import("presence._convert")?.getattr("to_arrow")?.call1((this,))
-    }
-
-    /// A ``polars.DataFrame``.
-    fn to_polars(this: Bound<'_, Self>) -> PyResult<Bound<'_, PyAny>> {
-        this.py().import("presence._convert")?.getattr("to_polars")?.call1((this,))
-    }
-
-    /// A ``pandas.DataFrame``, indexed by time.
-    fn to_pandas(this: Bound<'_, Self>) -> PyResult<Bound<'_, PyAny>> {
-        this.py().import("presence._convert")?.getattr("to_pandas")?.call1((this,))
     }
 }
 
