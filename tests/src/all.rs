@@ -16,6 +16,7 @@ mod basics;
 mod concurrent;
 mod copied_alone;
 mod crash;
+mod crash_state;
 mod damage;
 mod errors;
 mod faults;

@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use presence::device::{CrashPoint, CrashPolicy, CrashState, Device, SimDevice, Survivors};
-use presence::{Database, Error, Level};
+use presence::{Database, Level};
 
+use crate::crash_state::{Opened, read_all};
 use crate::script::{Player, Step, Trace, bare, play, random_script, stream_name};
 use crate::support::{Found, Random, check_stream, figure, scaled, seeds, shell_line, small};
 
@@ -21,6 +22,8 @@ pub(crate) type Wrap = fn(&SimDevice) -> Arc<dyn Device>;
 pub(crate) struct Totals {
     pub(crate) points: u64,
     pub(crate) states: u64,
+    /// States of other bytes, nested ones among them.
+    pub(crate) different: u64,
     pub(crate) nested_points: u64,
     pub(crate) nested_states: u64,
 }
@@ -29,6 +32,7 @@ impl Totals {
     fn tell(&self) {
         figure("crash points", self.points);
         figure("crash states", self.states);
+        figure("crash states of different bytes", self.different);
         figure("nested crash points", self.nested_points);
         figure("nested crash states", self.nested_states);
     }
@@ -36,6 +40,7 @@ impl Totals {
     pub(crate) fn add(&mut self, other: Self) {
         self.points += other.points;
         self.states += other.states;
+        self.different += other.different;
         self.nested_points += other.nested_points;
         self.nested_states += other.nested_states;
     }
@@ -57,104 +62,19 @@ impl Plan {
     }
 }
 
-/// Opens and reads one state. Returns what each stream holds; `None` where there is no database
-/// yet, and need not be.
-fn check_state(
-    state: &CrashState,
-    trace: &Trace,
-    wrap: Wrap,
-    everything: bool,
-) -> Result<Option<Vec<Found>>, String> {
-    let promise = trace.promised(state.calls);
-    let deep = state.index.is_multiple_of(16);
-    if state.index.is_multiple_of(8) {
-        judge(&state.device)?;
-    }
-    let read_only = if state.index.is_multiple_of(4) {
-        match Database::open_read_only_on(wrap(&state.device), small()) {
-            Ok(db) => Some(read_all(&db, deep)?),
-            Err(Error::NotADatabase { .. }) if !promise.made => None,
-            Err(error) => return Err(format!("opening read-only: {error}")),
-        }
-    } else {
-        None
-    };
-    let db = match Database::open_on(wrap(&state.device), small()) {
-        Ok(db) => db,
-        Err(Error::NotADatabase { .. }) if !promise.made => return Ok(None),
-        Err(error) => return Err(format!("opening: {error}")),
-    };
-    let report = db.report();
-    if !report.damage.is_empty() || !report.lost.is_empty() || !report.ignored.is_empty() {
-        return Err(format!("a crash was taken for rot: {report:?}"));
-    }
-    let found = read_all(&db, deep)?;
-    if let Some(read_only) = read_only
-        && read_only != found
-    {
-        return Err(format!("read-only found {read_only:?}, recovery {found:?}"));
-    }
-    if state.index.is_multiple_of(32) {
-        judge(&state.device)?;
-    }
-    for (index, disk) in promise.disk.iter().enumerate() {
-        let level = if everything { promise.os[index] } else { *disk };
-        let name = stream_name(index);
-        let Some(held) = found.get(index) else {
-            // A stream without a durable record is known from the next sync on.
-            if level == 0 {
-                continue;
-            }
-            return Err(format!("{name} is gone, {level} records were promised"));
-        };
-        if held.end < level {
-            return Err(format!("{name} ends at {}, {level} records were promised", held.end));
-        }
-        let first_max = trace.first_max(state.calls, index);
-        if held.first > first_max {
-            return Err(format!("{name} begins at {}, not by {first_max}", held.first));
-        }
-        let finished = db.stream(&name).map(|stream| stream.is_finished());
-        if promise.finished[index] && !finished.unwrap_or(false) {
-            return Err(format!("{name} is no longer finished"));
-        }
-    }
-    Ok(Some(found))
-}
-
-/// What a crash leaves is sound, says the judge that shares no code with the engine's recovery.
-pub(crate) fn judge(device: &SimDevice) -> Result<(), String> {
-    let deep = presence_fsck::Options::at(presence_fsck::Level::Deep);
-    match presence_fsck::check_device(device, &deep, &mut |_| true) {
-        Ok(report) if report.is_sound() => Ok(()),
-        Ok(report) => Err(format!("a crash was judged to be damage: {report:#?}")),
-        Err(presence_fsck::Error::NotADatabase { .. }) => Ok(()),
-        Err(error) => Err(format!("judging: {error}")),
-    }
-}
-
-fn read_all(db: &Database, deep: bool) -> Result<Vec<Found>, String> {
-    let streams = db.streams();
-    for (index, stream) in streams.iter().enumerate() {
-        if stream.name() != stream_name(index) {
-            return Err(format!("stream {index} is {:?}", stream.name()));
-        }
-    }
-    streams.iter().map(|stream| check_stream(stream, deep)).collect()
-}
-
 /// Recovers a state, goes on writing, and crashes that in turn.
 fn check_nested(
     state: &CrashState,
     found: &[Found],
     trace: &Trace,
     plan: &Plan,
+    opened: &Opened,
     depth: usize,
     totals: &mut Totals,
 ) -> Result<(), String> {
     let device = &state.device;
-    let opened = Database::open_on((plan.wrap)(device), small());
-    let db = opened.map_err(|error| format!("opening again: {error}"))?;
+    let db = Database::open_on((plan.wrap)(device), small());
+    let db = db.map_err(|error| format!("opening again: {error}"))?;
     let opened_at = device.calls();
     for (index, held) in found.iter().enumerate() {
         let stream = db.stream(&stream_name(index)).map_err(|error| error.to_string())?;
@@ -190,14 +110,15 @@ fn check_nested(
         for inner in point.states(&CrashPolicy::quick(seed)) {
             totals.nested_states += 1;
             let tell = |what: String| format!("then {inner}: {what}");
-            let again = check_state(&inner, &nested, plan.wrap, true).map_err(tell)?;
+            let again = opened.check(&inner, &nested, true).map_err(tell)?;
             if again.as_deref() != Some(found) {
                 return Err(tell(format!("found {again:?}; {found:?} the first time")));
             }
             if depth < plan.depth_max && mixed(&inner).wrapping_add(seed).is_multiple_of(64) {
                 // The device of `inner` was recovered by the check: make the state anew.
                 let fresh = point.state(inner.survivors);
-                check_nested(&fresh, found, &nested, plan, depth + 1, totals).map_err(tell)?;
+                check_nested(&fresh, found, &nested, plan, opened, depth + 1, totals)
+                    .map_err(tell)?;
             }
         }
     }
@@ -210,14 +131,16 @@ pub(crate) fn mixed(state: &CrashState) -> u64 {
 
 /// Enumerates the crash states of a run, on all cores. The first violation ends it.
 pub(crate) fn enumerate(trace: &Trace, plan: &Plan) -> Result<Totals, String> {
-    each_state(&trace.sim, &plan.policy, &|point, state, everything, totals| {
-        let found = check_state(state, trace, plan.wrap, everything)?;
+    let opened = Opened::new(plan.wrap);
+    let totals = each_state(&trace.sim, &plan.policy, &|point, state, everything, totals| {
+        let found = opened.check(state, trace, everything)?;
         let nest = plan.nest_every > 0 && mixed(state).is_multiple_of(plan.nest_every);
         let Some(found) = found.filter(|_| nest) else { return Ok(()) };
         let mut fresh = point.state(state.survivors);
         fresh.index = state.index;
-        check_nested(&fresh, &found, trace, plan, 2, totals)
-    })
+        check_nested(&fresh, &found, trace, plan, &opened, 2, totals)
+    });
+    totals.map(|totals| Totals { different: opened.count(), ..totals })
 }
 
 /// What is to hold of one state: its point, the state, whether all that was written survived, and

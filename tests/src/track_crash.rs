@@ -14,7 +14,8 @@ use presence::{
     class,
 };
 
-use crate::crash::{Totals, each_state, judge, mixed};
+use crate::crash::{Totals, each_state, mixed};
+use crate::crash_state::judge;
 use crate::script::bare;
 use crate::support::{Random, figure, seeds, shell_line, small};
 
