@@ -216,3 +216,17 @@ fn a_scan_is_read_ahead_and_leaves_the_hot_set() {
     assert!(wasted * 20 <= useful, "{wasted} of {useful} were wasted");
     assert!(look(&hot) <= 2, "the scan has washed out the hot set: {:?}", cache.stats());
 }
+
+#[test]
+fn threads_begin_with_the_first_page_that_is_fetched_ahead() {
+    let dir = tempfile::tempdir().unwrap();
+    let cache = PageCache::with_workers(1 << 20, 2);
+    let (_db, stream) = filled(dir.path(), 0, options(&cache, false));
+    for sequence in [0, 3_000, 700, 5_900] {
+        assert!(stream.at(ts(sequence)).unwrap().is_some());
+    }
+    let stats = cache.stats();
+    assert_eq!((stats.workers, stats.misses), (0, 4), "no page follows from these: {stats:?}");
+    assert_eq!(stream.iter().unwrap().count() as u64, RECORDS);
+    assert_eq!(cache.stats().workers, 2);
+}

@@ -12,11 +12,10 @@ use crate::inner::{Demand, Inner};
 use crate::key::Key;
 use crate::options::Builder;
 use crate::provider::{LoadError, Provider};
-use crate::shim::thread::JoinHandle;
-use crate::shim::{Arc, Mutex, Weak, lock};
+use crate::shim::{Arc, Weak};
 use crate::stats::Stats;
 use crate::store::Met;
-use crate::worker;
+use crate::worker::Crew;
 
 /// A cache in front of a [`Provider`], which loads each key once however many threads ask for it,
 /// and fetches ahead what its predictor expects.
@@ -39,7 +38,6 @@ pub struct PrefetchCache<K: Key, V: Clone, P: Provider<K, V>> {
 /// Closes the cache when the last handle goes: workers hold the inner part only.
 struct Closer<K: Key, V: Clone, P: Provider<K, V>> {
     inner: Arc<Inner<K, V, P>>,
-    workers: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl<K: Key, V: Clone, P: Provider<K, V>> Drop for Closer<K, V, P> {
@@ -67,15 +65,9 @@ where
     where
         V: Send + Sync + 'static,
     {
-        let wanted = builder.workers;
-        let inner = Arc::new(Inner::new(builder));
-        let workers = worker::start(&inner, wanted);
-        if workers.is_empty() && wanted > 0 {
-            // None is to be had: nothing may be left to them.
-            inner.close();
-        }
-        let workers = Mutex::new(workers);
-        Self { closer: Arc::new(Closer { inner: Arc::clone(&inner), workers }), inner }
+        let crew = Crew::new(builder.workers);
+        let inner = Arc::new_cyclic(|me| Inner::new(builder, crew, Weak::clone(me)));
+        Self { closer: Arc::new(Closer { inner: Arc::clone(&inner) }), inner }
     }
 
     /// The value of `key`: from the cache, or loaded by this thread, or by another one that has
@@ -125,9 +117,10 @@ where
                 }
             })
             .collect();
-        if inner.prefetching {
+        if inner.crew.is_wanted() && demands.len() > 1 {
             // This thread takes the first one at once.
             inner.queue.demand(demands.into_iter().skip(1));
+            inner.call_workers();
         }
         let answers = parts.into_iter().map(|part| match part {
             Part::Here(answer) => answer,
@@ -173,13 +166,18 @@ where
 
     /// Says that these keys are worth fetching now. How many of them found room in the queue.
     pub fn prefetch_hint(&self, keys: impl IntoIterator<Item = K>) -> usize {
-        if !self.inner.prefetching {
+        if !self.inner.crew.is_wanted() {
             return 0;
         }
         // Code of others runs before the lock is taken.
         let keys: Vec<K> =
             keys.into_iter().filter(|key| self.inner.provider.contains(key)).collect();
-        self.inner.queue.hint(keys)
+        if keys.is_empty() {
+            return 0;
+        }
+        let taken = self.inner.queue.hint(keys);
+        self.inner.call_workers();
+        taken
     }
 
     /// The keys whose values are in the cache or on their way, or whose error is kept, in no order.
@@ -211,21 +209,13 @@ where
     /// Closes, and waits for the workers to end. From a listener or a provider it only closes.
     pub fn close_and_wait(&self) {
         self.close();
-        let workers = std::mem::take(&mut *lock(&self.closer.workers));
-        let me = crate::shim::thread::current().id();
-        if workers.iter().any(|worker| worker.thread().id() == me) {
-            return;
-        }
-        for worker in workers {
-            // A worker catches its panics.
-            let _ended = worker.join();
-        }
+        self.inner.crew.join();
     }
 
     /// Waits until the workers have nothing left to do: for tests, and tools that show a state. A
     /// listener or a provider on a worker would wait for itself: not for them.
     pub fn wait_idle(&self) {
-        if self.inner.prefetching {
+        if self.inner.crew.is_wanted() {
             self.inner.queue.wait_idle();
         }
     }

@@ -3,6 +3,7 @@
 //! # Invariants
 //! - A flight is loaded by whoever claims it, which succeeds once.
 //! - It ends once, with one outcome for all who wait; whoever comes later gets the same.
+//! - Where nobody waits nobody is woken: that would be a call into the system for each load.
 
 use crate::entry::EntryId;
 use crate::provider::LoadError;
@@ -19,9 +20,15 @@ enum State<V, E> {
     Landed(Outcome<V, E>),
 }
 
+/// How far it is, and whether anybody waits for the end.
+struct Progress<V, E> {
+    state: State<V, E>,
+    awaited: bool,
+}
+
 /// A load that is wanted or under way.
 pub(crate) struct Flight<V, E> {
-    state: Mutex<State<V, E>>,
+    progress: Mutex<Progress<V, E>>,
     landed: Condvar,
     /// Whether it began as a prefetch.
     pub(crate) prefetch: bool,
@@ -53,7 +60,8 @@ impl<V: Clone, E> Flight<V, E> {
 
     fn new(state: State<V, E>, prefetch: bool) -> Self {
         let demanded = AtomicBool::new(!prefetch);
-        Self { state: Mutex::new(state), landed: Condvar::new(), prefetch, demanded }
+        let progress = Mutex::new(Progress { state, awaited: false });
+        Self { progress, landed: Condvar::new(), prefetch, demanded }
     }
 
     /// A reader waits. Whether it is the first one.
@@ -68,11 +76,11 @@ impl<V: Clone, E> Flight<V, E> {
 
     /// Takes on the load, if nobody has.
     pub(crate) fn claim(&self) -> Claim {
-        let mut state = lock(&self.state);
+        let mut progress = lock(&self.progress);
         let me = thread::current().id();
-        match &*state {
+        match &progress.state {
             State::Unclaimed => {
-                *state = State::Loading(me);
+                progress.state = State::Loading(me);
                 Claim::Mine
             }
             State::Loading(by) if *by == me => Claim::Recursive,
@@ -82,12 +90,13 @@ impl<V: Clone, E> Flight<V, E> {
 
     /// Waits for the end.
     pub(crate) fn wait(&self) -> Outcome<V, E> {
-        let mut state = lock(&self.state);
+        let mut progress = lock(&self.progress);
         loop {
-            if let State::Landed(outcome) = &*state {
+            if let State::Landed(outcome) = &progress.state {
                 return outcome.clone();
             }
-            state = wait(&self.landed, state);
+            progress.awaited = true;
+            progress = wait(&self.landed, progress);
         }
     }
 
@@ -96,12 +105,17 @@ impl<V: Clone, E> Flight<V, E> {
         if planted("told_before_landed") {
             self.landed.notify_all();
         }
-        let mut state = lock(&self.state);
-        if !matches!(*state, State::Landed(_)) {
-            *state = State::Landed(outcome);
+        let awaited_before = planted("awaited_before_landed") && lock(&self.progress).awaited;
+        let mut progress = lock(&self.progress);
+        if !matches!(progress.state, State::Landed(_)) {
+            progress.state = State::Landed(outcome);
         }
-        drop(state);
-        if !planted("told_before_landed") {
+        let awaited = match planted("awaited_before_landed") {
+            true => awaited_before,
+            false => progress.awaited,
+        };
+        drop(progress);
+        if awaited && !planted("told_before_landed") {
             self.landed.notify_all();
         }
     }

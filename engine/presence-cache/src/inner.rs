@@ -16,9 +16,10 @@ use crate::plan::Planner;
 use crate::provider::{LoadError, Provider, panic_message};
 use crate::queue::Queue;
 use crate::shim::atomic::{AtomicU32, Ordering};
-use crate::shim::{Arc, Mutex, thread_number};
+use crate::shim::{Arc, Mutex, Weak, thread_number};
 use crate::stats::{Counters, Stats};
 use crate::store::{Claimant, Hit, Limits, Met, Removed, Store};
+use crate::worker::Crew;
 
 /// While nothing is predicted, so many steps without an answer are looked at together.
 const QUIET_STEPS: u32 = 4;
@@ -45,8 +46,11 @@ pub(crate) struct Inner<K, V, P: Provider<K, V>> {
     pub(crate) events: Events<K>,
     pub(crate) limits: Limits,
     pub(crate) prefetch_max: usize,
-    /// Whether there are workers.
-    pub(crate) prefetching: bool,
+    pub(crate) crew: Crew<Self>,
+    /// This, for workers that begin.
+    pub(crate) me: Weak<Self>,
+    /// Readers plan until there is something to fetch.
+    starts_late: bool,
     /// Plans in a row that were empty, up to what makes it quiet.
     pub(crate) silence: AtomicU32,
     /// Steps since the last plan was wanted, while it is quiet.
@@ -73,7 +77,7 @@ impl<K: Key, V: Clone, P: Provider<K, V>> Drop for Landing<'_, K, V, P> {
 }
 
 impl<K: Key, V: Clone, P: Provider<K, V>> Inner<K, V, P> {
-    pub(crate) fn new(builder: Builder<K, P>) -> Self {
+    pub(crate) fn new(builder: Builder<K, P>, crew: Crew<Self>, me: Weak<Self>) -> Self {
         let limits = Limits { bytes: builder.bytes_max, entries: builder.entries_max };
         let store = Store::new(limits, builder.parts, builder.policy);
         let planner = Planner::new(builder.predictor, &store.trails, builder.history_max);
@@ -86,7 +90,9 @@ impl<K: Key, V: Clone, P: Provider<K, V>> Inner<K, V, P> {
             events: Events::new(builder.listener),
             limits,
             prefetch_max: builder.prefetch_max,
-            prefetching: builder.workers > 0,
+            crew,
+            me,
+            starts_late: builder.starts_late,
             silence: AtomicU32::new(0),
             waited: AtomicU32::new(0),
         }
@@ -119,14 +125,22 @@ impl<K: Key, V: Clone, P: Provider<K, V>> Inner<K, V, P> {
     }
 
     fn want_plan(&self) {
-        if !self.prefetching {
+        if !self.crew.is_wanted() {
             return;
         }
         let quiet = self.silence.load(Ordering::Relaxed) >= QUIET_STEPS;
         if quiet && !self.waited.fetch_add(1, Ordering::Relaxed).is_multiple_of(QUIET_STEPS) {
             return;
         }
+        if self.starts_late && !self.crew.is_called() {
+            // Where another reader plans, the next miss shows this step to a plan.
+            if self.queue.may_plan() {
+                self.plan();
+            }
+            return;
+        }
         self.queue.want_plan();
+        self.call_workers();
     }
 
     #[cold]
@@ -323,6 +337,7 @@ impl<K: Key, V: Clone, P: Provider<K, V>> Inner<K, V, P> {
             prefetches_waiting: self.queue.waiting(),
             predictions: counters.predictions.get(),
             predictor_time: std::time::Duration::from_nanos(counters.predictor_ns.get()),
+            workers: self.crew.len(),
             worker_errors: counters.worker_errors.get(),
             policy_panics: sizes.policy_panics,
             listener_panics: self.events.panics(),

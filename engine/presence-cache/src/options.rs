@@ -19,6 +19,7 @@ pub struct Builder<K, P> {
     pub(crate) bytes_max: u64,
     pub(crate) entries_max: usize,
     pub(crate) workers: usize,
+    pub(crate) starts_late: bool,
     pub(crate) prefetch_max: usize,
     pub(crate) queue_max: usize,
     pub(crate) history_max: usize,
@@ -35,6 +36,7 @@ impl<K: Key, P> Builder<K, P> {
             bytes_max: 64 << 20,
             entries_max: usize::MAX,
             workers: 4,
+            starts_late: false,
             prefetch_max: 20,
             queue_max: 256,
             history_max: 30,
@@ -58,9 +60,17 @@ impl<K: Key, P> Builder<K, P> {
     }
 
     /// Threads that fetch ahead, and help [`PrefetchCache::get_many`]; 4 if not said. With 0 there
-    /// is no prefetching.
+    /// is no prefetching. They begin with the first miss, hint, or `get_many` of several loads.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = workers;
+        self
+    }
+
+    /// The threads begin only when there is something to fetch: until then the predictor runs on
+    /// readers that have missed. For caches of which many are made and few are read in an order,
+    /// with a predictor that is quick beside a load.
+    pub fn start_late(mut self) -> Self {
+        self.starts_late = true;
         self
     }
 
@@ -102,7 +112,18 @@ impl<K: Key, P> Builder<K, P> {
         self
     }
 
-    /// Makes the cache, and starts its workers.
+    /// Makes a small cache for a model.
+    #[cfg(all(test, loom))]
+    pub(crate) fn model<V>(mut self) -> PrefetchCache<K, V, P>
+    where
+        V: Clone + Send + Sync + 'static,
+        P: Provider<K, V>,
+    {
+        self.parts = 1;
+        self.build()
+    }
+
+    /// Makes the cache.
     pub fn build<V>(self) -> PrefetchCache<K, V, P>
     where
         V: Clone + Send + Sync + 'static,

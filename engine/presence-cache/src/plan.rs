@@ -1,7 +1,8 @@
 //! From what readers did to what is fetched ahead.
 //!
 //! # Invariants
-//! - One plan is made at a time, on a worker, outside every lock that readers take.
+//! - One plan is made at a time, outside every lock that readers take: on a worker, or where the
+//!   workers start late, by a reader that has missed, until there is something to fetch.
 //! - A plan looks no further than half of what the cache can hold: it does not push itself out.
 
 use std::collections::{HashSet, VecDeque};
@@ -73,8 +74,12 @@ impl<K: Key, V: Clone, P: Provider<K, V>> Inner<K, V, P> {
         let silence = if likely.is_empty() { silence.saturating_add(1) } else { 0 };
         self.silence.store(silence, Ordering::Relaxed);
         let plan = likely.into_iter().map(|(key, _)| key).collect();
+        let something = !missing.is_empty();
         let cancelled = self.queue.replace(plan, missing);
         self.counters.cancelled.add(cancelled as u64);
+        if something {
+            self.call_workers();
+        }
     }
 
     /// The keys to look ahead at, the most likely first; `None` where nobody has moved.

@@ -43,6 +43,8 @@ struct State<K, D> {
     /// Workers with something to do.
     busy: usize,
     sleeping: usize,
+    /// Who waits until there is nothing to do.
+    idling: usize,
     closed: bool,
 }
 
@@ -56,6 +58,7 @@ impl<K: PartialEq + Clone, D> Queue<K, D> {
             planning: false,
             busy: 0,
             sleeping: 0,
+            idling: 0,
             closed: false,
         };
         Self {
@@ -139,6 +142,12 @@ impl<K: PartialEq + Clone, D> Queue<K, D> {
         cancelled
     }
 
+    /// Whether the caller, who is no worker, may make a plan now: nobody does.
+    pub(crate) fn may_plan(&self) -> bool {
+        let mut state = lock(&self.state);
+        !state.closed && !std::mem::replace(&mut state.planning, true)
+    }
+
     /// Ends the making of a plan that would not differ from the last.
     pub(crate) fn keep_plan(&self) {
         let mut state = lock(&self.state);
@@ -171,7 +180,7 @@ impl<K: PartialEq + Clone, D> Queue<K, D> {
                 state.busy += 1;
                 return Some(work);
             }
-            if state.busy == 0 {
+            if state.busy == 0 && state.idling > 0 {
                 self.idle.notify_all();
             }
             state.sleeping += 1;
@@ -198,7 +207,9 @@ impl<K: PartialEq + Clone, D> Queue<K, D> {
     pub(crate) fn wait_idle(&self) {
         let mut state = lock(&self.state);
         while !state.closed && (state.busy > 0 || self.has_work(&state)) {
+            state.idling += 1;
             state = wait(&self.idle, state);
+            state.idling -= 1;
         }
     }
 
@@ -227,11 +238,14 @@ impl<K: PartialEq + Clone, D> Queue<K, D> {
         state.demands.clear();
         state.hints.clear();
         state.planned.clear();
+        let (sleeping, idling) = (state.sleeping > 0, state.idling > 0);
         drop(state);
-        if !planted("closed_in_silence") {
+        if sleeping && !planted("closed_in_silence") {
             self.work.notify_all();
         }
-        self.idle.notify_all();
+        if idling {
+            self.idle.notify_all();
+        }
         (cancelled, first)
     }
 

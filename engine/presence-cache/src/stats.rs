@@ -90,8 +90,10 @@ pub struct Stats {
     pub prefetches_waiting: usize,
     /// Predictions made.
     pub predictions: u64,
-    /// Time spent in the predictor, on the workers.
+    /// Time spent in the predictor.
     pub predictor_time: Duration,
+    /// Threads that have begun to fetch ahead.
+    pub workers: usize,
     /// Panics of the predictor and of other code on the workers, and of a provider that was told
     /// what left.
     pub worker_errors: u64,

@@ -33,6 +33,7 @@ const PLANTED: &[(&str, &str)] = &[
 /// The same in the cache.
 const PLANTED_IN_CACHE: &[(&str, &str)] = &[
     ("told_before_landed", "flight::models"),
+    ("awaited_before_landed", "flight::models"),
     ("met_without_lock", "store::models::one_load"),
     ("pins_looked_at_before", "store::models::what_is_pinned"),
     ("room_given_back", "store::models::the_budget"),
@@ -41,6 +42,7 @@ const PLANTED_IN_CACHE: &[(&str, &str)] = &[
     ("woken_without_lock", "queue::models::every_step"),
     ("closed_in_silence", "queue::models::a_close"),
     ("counted_before", "queue::models::planned_keys"),
+    ("closed_before_lock", "worker::models::nobody_begins"),
 ];
 
 /// Runs all models, then each planted fault.

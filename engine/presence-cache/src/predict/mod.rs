@@ -2,7 +2,8 @@
 //!
 //! # Invariants
 //! - Predictors run on the workers, one call at a time and outside every lock: never on the path of
-//!   a reader. One that panics is caught and counted.
+//!   a reader that hits, and of one that misses only before workers that
+//!   [start late](crate::Builder::start_late). One that panics is caught and counted.
 //! - A prediction is a hint: keys that are here, on their way, unknown to the provider, or of no
 //!   likelihood are left out by the cache.
 

@@ -241,6 +241,40 @@ fn a_load_that_asks_for_itself_is_told_so() {
 }
 
 #[test]
+fn workers_begin_with_the_first_work() {
+    let workers = |cache: &PrefetchCache<i64, i64, Source>| cache.stats().workers;
+    let cache = PrefetchCache::builder(Source::default()).workers(2).build();
+    assert!(cache.insert(1, 11) && cache.get(&1).is_ok());
+    assert_eq!(cache.prefetch_hint([]), 0);
+    assert_eq!(workers(&cache), 0, "a hit and no hint");
+    cache.get(&2).unwrap();
+    assert_eq!(workers(&cache), 2, "a miss is to be thought about");
+
+    let late = || PrefetchCache::builder(Source::default()).workers(2).start_late().build();
+    let cache = late();
+    for key in [0, 1000, -400, 7000, 90, 40_000] {
+        cache.get(&key).unwrap();
+    }
+    let stats = cache.stats();
+    assert_eq!((stats.workers, stats.prefetches_started), (0, 0), "nothing to fetch ahead");
+    assert!(stats.predictions > 0 && stats.predictions <= 6, "readers look for an order");
+    for key in 100..110 {
+        cache.get(&key).unwrap();
+        cache.wait_idle();
+    }
+    assert_eq!((workers(&cache), cache.stats().prefetches_useful >= 5), (2, true));
+
+    let hinted = late();
+    assert_eq!((hinted.prefetch_hint([3]), workers(&hinted)), (1, 2));
+    let many = late();
+    assert_eq!((many.get_many(&[3]).len(), workers(&many)), (1, 0), "the reader's own");
+    assert_eq!((many.get_many(&[4, 5]).len(), workers(&many)), (2, 2));
+    let closed = late();
+    closed.close();
+    assert_eq!((closed.prefetch_hint([3]), workers(&closed)), (0, 0));
+}
+
+#[test]
 fn the_last_handle_ends_the_workers() {
     let ended = Arc::new(Flag::default());
     struct Tell(Arc<Flag>);

@@ -8,7 +8,7 @@
 //! - The pages kept never exceed the budget, that of all databases together which share one cache.
 //!   A page for which there can be no room is handed to its readers and not kept.
 //! - A block is loaded once however many ask for it; nobody waits for another block's load.
-//! - A cache without pages has no threads: they start with the first page asked for.
+//! - A cache has no threads before a page is to be fetched ahead.
 
 use std::collections::HashMap;
 
@@ -111,6 +111,7 @@ impl PageCache {
             PrefetchCache::builder(Arc::clone(&self.0.sources))
                 .bytes_max(self.0.bytes_max as u64)
                 .workers(self.0.workers)
+                .start_late()
                 .policy(ScanResistant::new())
                 .build()
         })
