@@ -394,8 +394,9 @@ pub(crate) fn add_stream(
         )));
     }
     let streams = vec![catalog_entry(&stream, 0, None, None)];
-    log.add_catalog(core, Catalog { retained_from: 0, streams })?;
-    core.streams.update(|table| table.with(Arc::clone(&stream)));
+    log.add_catalog(core, Catalog { retained_from: 0, streams }, || {
+        core.streams.update(|table| table.with(Arc::clone(&stream)));
+    })?;
     put(&stream);
     Ok(stream)
 }

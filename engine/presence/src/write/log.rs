@@ -221,10 +221,19 @@ impl Log {
         Ok(())
     }
 
-    /// Adds a stream, known by its catalog entry from now on.
-    pub(crate) fn add_catalog(&self, core: &Core, catalog: Catalog) -> Result<()> {
+    /// Tells of a stream: that it is there, or finished. `then` makes it so for everybody else,
+    /// before another catalog is written: one before this entry must not know of it, since what an
+    /// index says can be computed from the entries before it; one behind it must.
+    pub(crate) fn add_catalog(
+        &self,
+        core: &Core,
+        catalog: Catalog,
+        then: impl FnOnce(),
+    ) -> Result<()> {
         let mut state = self.enter(core)?;
-        state.catalog(core, self, catalog).map_err(|error| core.poison(error))
+        state.catalog(core, self, catalog).map_err(|error| core.poison(error))?;
+        then();
+        Ok(())
     }
 
     /// Everything below log segment `retained_from` is given up, durably: the segments of which

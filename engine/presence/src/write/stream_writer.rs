@@ -8,6 +8,7 @@
 use std::borrow::Borrow;
 use std::marker::PhantomData;
 
+use presence_format::catalog::{Catalog, StreamEntry};
 use presence_format::{Batch, Order, Schema};
 
 use crate::error::{Error, Result};
@@ -251,11 +252,12 @@ impl Appender {
         let core = &self.handle.core;
         let log = core.log()?;
         log.flush(core, Level::Os)?;
-        self.stream.finished.store(true, Ordering::Release);
         let (end, last_ts) = (self.stream.end_sequence(), self.stream.last_ts());
         let entry = catalog_entry(&self.stream, end, last_ts, None);
-        let catalog = presence_format::catalog::Catalog { retained_from: 0, streams: vec![entry] };
-        log.add_catalog(core, catalog)?;
+        let streams = vec![StreamEntry { finished: true, ..entry }];
+        log.add_catalog(core, Catalog { retained_from: 0, streams }, || {
+            self.stream.finished.store(true, Ordering::Release);
+        })?;
         log.flush(core, Level::Disk).map(|_| ())
     }
 }
