@@ -7,7 +7,6 @@
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use presence::device::{CrashState, SimDevice};
@@ -31,13 +30,11 @@ pub(crate) struct Opened {
     wrap: Wrap,
     /// What states held, by the fingerprint of their files; `None` where there was no database.
     held: Mutex<HashMap<u64, Option<Arc<Held>>>>,
-    /// How many of those are still to be opened read-only, and judged, in turn.
-    turn: AtomicU64,
 }
 
 impl Opened {
     pub(crate) fn new(wrap: Wrap) -> Self {
-        Self { wrap, held: Mutex::default(), turn: AtomicU64::new(0) }
+        Self { wrap, held: Mutex::default() }
     }
 
     /// How many states of other bytes there were.
@@ -78,8 +75,7 @@ impl Opened {
         if let Some(held) = known {
             return Ok(held);
         }
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let held = open(device, self.wrap, turn)?.map(Arc::new);
+        let held = open(device, self.wrap, key)?.map(Arc::new);
         let mut all = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         all.insert(key, held.clone());
         Ok(held)
@@ -94,13 +90,14 @@ fn fingerprint(device: &SimDevice) -> u64 {
     hasher.finish()
 }
 
-/// Opens and reads a state; every second one read-only before, and one of eight is judged, too.
-fn open(device: &SimDevice, wrap: Wrap, turn: u64) -> Result<Option<Held>, String> {
-    let deep = turn.is_multiple_of(16);
-    if turn.is_multiple_of(8) {
+/// Opens and reads a state. Half of them are opened read-only before, a quarter is judged, and a
+/// sixteenth once more after its recovery. Which ones, follows from the bytes: `key`.
+fn open(device: &SimDevice, wrap: Wrap, key: u64) -> Result<Option<Held>, String> {
+    let deep = key.is_multiple_of(16);
+    if key.is_multiple_of(4) {
         judge(device)?;
     }
-    let read_only = match turn.is_multiple_of(2) {
+    let read_only = match key.is_multiple_of(2) {
         true => Some(read_only(device, wrap, deep)?),
         false => None,
     };
@@ -114,7 +111,7 @@ fn open(device: &SimDevice, wrap: Wrap, turn: u64) -> Result<Option<Held>, Strin
     {
         return Err(format!("read-only found {read_only:?}, recovery {held:?}"));
     }
-    if turn.is_multiple_of(32) {
+    if key.is_multiple_of(16) {
         judge(device)?;
     }
     Ok(held)
