@@ -53,6 +53,7 @@ const RUNS: &[Run] = &[
             "parts_and_whole_agree",
             "join_is_the_inverse_of_split",
             "extremes_wrap",
+            "one_byte_anywhere",
             "a_header_is_refused_for_any_flipped_bit",
             "plane::container",
             "plane::region",
