@@ -122,6 +122,9 @@ impl<K: Key, V: Clone, P: Provider<K, V>> Inner<K, V, P> {
                 Work::Prefetch(key, likelihood) => self.prefetch(&key, likelihood),
                 Work::Demand(demand) => {
                     if demand.flight.claim() == Claim::Mine {
+                        if planted("claimed_and_closed") && self.queue.is_closed() {
+                            return;
+                        }
                         let _told = self.load(demand.hash, &demand.key, &demand.flight);
                     }
                 }
@@ -144,7 +147,8 @@ impl<K: Key, V: Clone, P: Provider<K, V>> Inner<K, V, P> {
 mod models {
     use crate::PrefetchCache;
     use crate::predict::Silent;
-    use crate::shim::explore;
+    use crate::shim::atomic::{AtomicU64, Ordering};
+    use crate::shim::{Arc, explore};
 
     /// Something is to be fetched while the cache is closed and its workers are waited for: whoever
     /// has begun was waited for, and nobody begins afterwards.
@@ -160,6 +164,29 @@ mod models {
             cache.close_and_wait();
             reader.join().unwrap();
             assert_eq!(cache.stats().workers, 0, "begun after the close");
+        });
+    }
+
+    /// A reader asks for two keys, of which a worker may load one, while the cache is closed: the
+    /// close waits for nothing, and the reader has both, each loaded once.
+    #[test]
+    fn a_close_beside_loads() {
+        explore(3, || {
+            let loads = Arc::new(AtomicU64::new(0));
+            let counted = Arc::clone(&loads);
+            let load = move |key: &u64| {
+                counted.fetch_add(1, Ordering::Relaxed);
+                Ok::<u64, ()>(key * 10)
+            };
+            let cache = PrefetchCache::builder(load).workers(1).predictor(Silent).model();
+            let reader = loom::thread::spawn({
+                let cache = cache.clone();
+                move || cache.get_many(&[1, 2]).into_iter().map(Result::unwrap).collect::<Vec<_>>()
+            });
+            cache.close();
+            assert_eq!(reader.join().unwrap(), [10, 20]);
+            cache.close_and_wait();
+            assert_eq!((loads.load(Ordering::Relaxed), cache.get(&2).unwrap()), (2, 20));
         });
     }
 }

@@ -43,6 +43,7 @@ const PLANTED_IN_CACHE: &[(&str, &str)] = &[
     ("closed_in_silence", "queue::models::a_close"),
     ("counted_before", "queue::models::planned_keys"),
     ("closed_before_lock", "worker::models::nobody_begins"),
+    ("claimed_and_closed", "worker::models::a_close_beside"),
 ];
 
 /// Runs all models, then each planted fault.
