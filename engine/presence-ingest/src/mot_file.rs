@@ -265,6 +265,21 @@ mod tests {
     }
 
     #[test]
+    fn ten_columns_where_nine_are_wanted_are_no_detection() {
+        let line = |frame: u32| format!("{frame},{frame},1,2,3,4,1,-1,-1,-1\n");
+        let (_dir, file) = opened(&(1..=200).map(line).collect::<String>());
+        assert_eq!((file.len(), file.report().records, file.report().skipped_total), (200, 200, 0));
+        assert!((1..=200).all(|number| tracks(&file, number) == [i64::from(number)]));
+    }
+
+    #[test]
+    fn carriage_returns_make_offsets_wrong() {
+        let line = |frame: u32| format!("{frame},{frame},1,2,3,4,1,1,1\r\n");
+        let (_dir, file) = opened(&(1..=200).map(line).collect::<String>());
+        assert!((1..=200).rev().all(|number| tracks(&file, number) == [i64::from(number)]));
+    }
+
+    #[test]
     fn malformed_lines_are_counted_and_left_out() {
         let (_dir, file) = opened(
             "1,1,1,2,3,4,1\n1,2,3\nframe,id,1,2,3,4,1\n1,x,1,2,3,4,1\n1,9,1,2,3,4,1\n\

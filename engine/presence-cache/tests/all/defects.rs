@@ -1,10 +1,42 @@
-//! One test for each defect of the system that this one is to replace, named after it.
+//! One test for each defect of the system that this one is to replace, named after it. What is
+//! wrong there, and the test, of this file where no other is named:
+//!
+//! - names of the settings in the README do not exist: `test_readmes.py`, `test_prefetch_readme.py`
+//!   run ours
+//! - "concurrent prefetches" is the length of the plan:
+//!   `concurrent_prefetches_are_the_length_of_the_plan`
+//! - one worker: `one_worker_loads_one_key_after_another`
+//! - what is asked for goes first: `the_current_key_is_evicted_at_once`
+//! - likelihoods and ties: `the_least_likely_goes_and_ties_are_broken_by_the_policy`
+//! - sizes of the outermost object: `largest_is_by_the_size_of_the_outermost_object`
+//! - a jump leaves what was planned before it: `stale_prefetches_are_loaded_after_a_jump`,
+//!   `a_prefetch_under_way_evicts_for_a_reader_who_has_left`
+//! - a full queue: `a_full_queue_takes_no_new_keys`
+//! - 8 threads, one key, 8 loads: `threads::eight_threads_one_cold_key_one_load`
+//! - a prefetch of what is there: `the_worker_does_not_look_whether_a_key_is_there`
+//! - 40 questions, 84 loads: `forty_sequential_gets_are_eighty_four_loads`
+//! - a reader quicker than a load is never caught up with:
+//!   `a_reader_without_a_pause_is_never_caught_up_with`
+//! - likelihoods of zero and below: `keys_of_no_likelihood_are_fetched`
+//! - keys that the provider has not: `impossible_keys_are_fetched`
+//! - keys that are no numbers: `keys_must_be_integers`
+//! - an exception of the predictor: `the_exception_of_a_predictor_comes_out_of_get`
+//! - unsynchronised state: `current_key_and_history_are_not_synchronised`, `stress`
+//! - `stats` beside `get`: `stats_beside_get_deadlocks`
+//! - a callback under the lock: `a_listener_that_calls_the_cache_deadlocks`
+//! - `close` behind a provider: `closing_waits_for_a_provider_that_blocks`
+//! - ten columns written, nine wanted: presence-ingest,
+//!   `ten_columns_where_nine_are_wanted_are_no_detection`; presence-cli,
+//!   `what_is_generated_reads_back_the_same_from_text_and_database`
+//! - `\r\n`: presence-ingest, `carriage_returns_make_offsets_wrong`
+//! - a file's frames are not thread-safe: presence-ingest,
+//!   `eight_threads_read_at_once_and_a_change_is_told`
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use presence_cache::policy::{Largest, LowestLikelihood, Lru, Oldest};
-use presence_cache::predict::{Context, DistanceDecay, Predictor, Silent};
+use presence_cache::predict::{Access, Context, DistanceDecay, Predictor, Silent};
 use presence_cache::{Event, PrefetchCache, WeakCache};
 
 use crate::support::Source;
@@ -296,6 +328,85 @@ fn one_worker_loads_one_key_after_another() {
     source.0.gate.open();
     cache.wait_idle();
     assert_eq!(cache.stats().unused, 3);
+}
+
+#[test]
+fn concurrent_prefetches_are_the_length_of_the_plan() {
+    let source = Source::default();
+    source.0.gate.shut([1, 2]);
+    let cache = PrefetchCache::builder(source.clone()).workers(2).prefetch_max(20).build();
+    assert_eq!(cache.prefetch_hint([1, 2, 3, 4]), 4);
+    for key in [1, 2] {
+        source.0.gate.wait_for(key);
+    }
+    let stats = cache.stats();
+    assert_eq!((stats.loading, stats.prefetches_waiting), (2, 2), "as many as there are workers");
+    source.0.gate.open();
+    cache.wait_idle();
+    assert_eq!(cache.stats().unused, 4);
+}
+
+#[test]
+fn a_reader_without_a_pause_is_never_caught_up_with() {
+    let source = Source::default();
+    let cache = PrefetchCache::builder(source.clone()).workers(4).build();
+    for key in 0..10 {
+        cache.get(&key).unwrap();
+        cache.wait_idle();
+    }
+    // From here on no load ends while the reader asks.
+    let first = (10..).find(|key| cache.peek(key).is_none()).unwrap();
+    source.0.gate.shut(first..first + 4);
+    let reader = std::thread::spawn({
+        let cache = cache.clone();
+        move || (10..=first).map(|key| cache.get(&key).unwrap()).sum::<i64>()
+    });
+    for key in first..first + 4 {
+        source.0.gate.wait_for(key);
+    }
+    source.0.gate.open();
+    reader.join().unwrap();
+    cache.wait_idle();
+    assert!((first + 1..first + 4).all(|key| cache.get_if_here(&key) == Some(key * 10)));
+    assert!((0..first + 4).all(|key| source.0.loads_of(key) == 1));
+}
+
+#[test]
+fn current_key_and_history_are_not_synchronised() {
+    struct Watch(Arc<Mutex<Vec<i64>>>);
+    impl Predictor<i64> for Watch {
+        fn observe(&mut self, access: &Access<i64>) {
+            self.0.lock().unwrap().push(access.key);
+        }
+
+        fn predict(&mut self, context: &Context<'_, i64>, _: &mut Vec<(i64, f64)>) {
+            assert_eq!(context.history.back(), Some(context.current));
+        }
+    }
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let cache = PrefetchCache::builder(Source::default())
+        .predictor(Watch(Arc::clone(&seen)))
+        .workers(2)
+        .entries_max(50)
+        .build();
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            let cache = &cache;
+            scope.spawn(move || {
+                for step in 0..200 {
+                    assert_eq!(
+                        cache.get(&(thread * 1000 + step)).unwrap() % 1000,
+                        step * 10 % 1000
+                    );
+                }
+            });
+        }
+    });
+    cache.wait_idle();
+    let stats = cache.stats();
+    assert_eq!((stats.hits + stats.misses, stats.worker_errors), (1600, 0));
+    let seen = seen.lock().unwrap();
+    assert!(!seen.is_empty() && seen.iter().all(|key| key % 1000 < 200 && *key < 8000));
 }
 
 #[test]
