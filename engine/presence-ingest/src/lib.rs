@@ -48,7 +48,7 @@ mod kitti;
 mod lines;
 mod merge;
 mod mot;
-#[cfg(unix)]
+#[cfg(any(unix, windows))]
 mod mot_file;
 mod mot_frame;
 mod number;
@@ -68,7 +68,7 @@ pub use events::{
 };
 pub use frames::Frames;
 pub use import::{Description, Import};
-#[cfg(unix)]
+#[cfg(any(unix, windows))]
 pub use mot_file::MotFile;
 pub use mot_frame::{MotDetection, MotFrame};
 pub use opened::{InputFormat, Opened};

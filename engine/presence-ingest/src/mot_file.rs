@@ -8,7 +8,7 @@
 //!   line that is one then and is none when its frame is read tells that the file has changed.
 
 use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -135,9 +135,11 @@ impl MotFile {
         let mut bytes = Vec::new();
         for run in runs.iter().take_while(|run| run.frame == number) {
             bytes.resize(run.bytes as usize, 0);
-            self.file.read_exact_at(&mut bytes, run.start).map_err(|error| match error.kind() {
-                std::io::ErrorKind::UnexpectedEof => self.changed(),
-                _ => IngestError::io(&self.name, "read", error),
+            read_exact_at(&self.file, &mut bytes, run.start).map_err(|error| {
+                match error.kind() {
+                    io::ErrorKind::UnexpectedEof => self.changed(),
+                    _ => IngestError::io(&self.name, "read", error),
+                }
             })?;
             self.parse(number, &bytes, &mut detections)?;
         }
@@ -165,6 +167,33 @@ impl MotFile {
 
 const FIELDS_MAX: usize = 10;
 
+/// Reads at a place without the file's own position, which threads share.
+#[cfg(unix)]
+fn read_at(file: &File, bytes: &mut [u8], at: u64) -> io::Result<usize> {
+    std::os::unix::fs::FileExt::read_at(file, bytes, at)
+}
+
+/// Reads at a place. The file's position moves with it and is used by nobody.
+#[cfg(windows)]
+fn read_at(file: &File, bytes: &mut [u8], at: u64) -> io::Result<usize> {
+    std::os::windows::fs::FileExt::seek_read(file, bytes, at)
+}
+
+fn read_exact_at(file: &File, mut bytes: &mut [u8], mut at: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match read_at(file, bytes, at) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(read) => {
+                bytes = bytes.get_mut(read..).unwrap_or_default();
+                at += read as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
 /// The frame and the detection of a line.
 fn detection(fields: Fields<'_>) -> std::result::Result<(u32, MotDetection), Fault> {
     let detection = MotDetection::parse(fields)?;
@@ -173,7 +202,7 @@ fn detection(fields: Fields<'_>) -> std::result::Result<(u32, MotDetection), Fau
 }
 
 /// Where the frames are, in the order of the file, and what is no detection.
-fn index(file: &File) -> std::io::Result<(Vec<Run>, Report)> {
+fn index(file: &File) -> io::Result<(Vec<Run>, Report)> {
     let mut lines = Lines::new(file, Split::Comma, LINE_BYTES_MAX, FIELDS_MAX);
     let names = Mot::field_names();
     let (mut runs, mut report) = (Vec::<Run>::new(), Report::default());
