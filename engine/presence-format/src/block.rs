@@ -8,7 +8,11 @@
 //! - The decoded length follows from schema and count alone; the header's copy must agree.
 //! - Timestamps inside a block keep the stream's order.
 
+mod runs;
+
 use zerocopy::little_endian::{I64, U32};
+
+pub use runs::{BlockRuns, RUN_RECORDS};
 
 use crate::caps::{BLOCK_RECORDS_MAX, PAYLOAD_BYTES_MAX};
 use crate::codec;

@@ -68,6 +68,7 @@ pub use read::parts::{ByCount, ByTime};
 pub use read::stream::{RecordRef, Records, Stream};
 pub use read::typed::TypedStream;
 pub use read::window::{Slice, Slices, Window, WindowOptions};
+pub use read::within::{SlicesWithin, Within};
 pub use record::{Record, Value, schema_of};
 pub use store::backup::{Backup, BackupOptions, BackupStream};
 pub use store::compaction::Compacted;

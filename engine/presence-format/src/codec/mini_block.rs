@@ -35,6 +35,8 @@
 //! - At most `1 + n * B` bytes are written.
 //! - Decoding allocates nothing, and checks every length and position before it is used.
 
+pub(super) mod span;
+
 use super::bitpack::{self, MINI_BLOCK};
 use super::plan::{Mode, Plan, Planner};
 use super::word::{self, Word};

@@ -12,6 +12,8 @@
 //! - At most one byte is added for each mini-block: what cannot be packed is stored raw.
 //! - Every bit pattern of every element type comes back as it was.
 
+pub mod runs;
+
 use super::bitpack::MINI_BLOCK;
 use super::mini_block;
 use super::plan::Planner;

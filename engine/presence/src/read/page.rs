@@ -8,6 +8,7 @@
 use presence_format::block::BlockLayout;
 
 use super::slot::OwnedPage;
+use crate::device::AlignedBuf;
 use crate::segment::SegmentFile;
 use crate::shim::Arc;
 use crate::tail::TailPart;
@@ -72,6 +73,7 @@ pub(crate) struct Page {
 enum Bytes {
     Mapped { segment: Arc<SegmentFile>, offset: u32, len: usize },
     Owned(Arc<OwnedPage>),
+    Apart(Arc<AlignedBuf>),
     Tail(TailPart),
 }
 
@@ -91,6 +93,12 @@ impl Page {
     /// A decoded block, shared.
     pub(crate) fn owned(bytes: Arc<OwnedPage>, layout: &Arc<BlockLayout>, records: usize) -> Self {
         Self { bytes: Bytes::Owned(bytes), layout: Arc::clone(layout), records }
+    }
+
+    /// Decoded records that no cache knows.
+    pub(crate) fn apart(bytes: AlignedBuf, layout: &Arc<BlockLayout>, records: usize) -> Self {
+        let bytes = Bytes::Apart(Arc::new(bytes));
+        Self { bytes, layout: Arc::clone(layout), records }
     }
 
     /// The first `records` records of a part in memory.
@@ -117,6 +125,7 @@ impl Page {
                 Source::Decoded(segment.mapped(*offset, *len).unwrap_or_default())
             }
             Bytes::Owned(bytes) => Source::Decoded(bytes),
+            Bytes::Apart(bytes) => Source::Decoded(bytes),
             Bytes::Tail(part) => Source::Tail(part),
         };
         PageView { source, layout: &self.layout, records: self.records }

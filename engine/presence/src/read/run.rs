@@ -14,7 +14,7 @@ use super::page::Page;
 use super::search::{self, Line};
 use super::slot::Slot;
 use crate::error::{Error, Result};
-use crate::segment::SegmentFile;
+use crate::segment::{BlockPayload, SegmentFile};
 use crate::shim::atomic::{AtomicU8, Ordering};
 use crate::shim::{Arc, OnceLock};
 
@@ -240,6 +240,34 @@ impl Run {
         }
         let row = self.rows.get(block)?;
         self.segment.mapped(row.payload, row.decoded_bytes as usize)
+    }
+
+    /// Whether block `block` is stored so that single columns of it can be decoded, and not at hand
+    /// decoded.
+    fn is_to_decode(&self, block: usize) -> bool {
+        let kind = self.kinds.get(block).map(|kind| kind.load(Ordering::Relaxed));
+        let slot = || self.decoded.get().and_then(|decoded| decoded.slots.get(block));
+        kind != Some(PLAIN) && slot().is_none_or(|slot| slot.is_empty())
+    }
+
+    /// The stored payload of block `block`, checked, where single columns of it can be decoded and
+    /// it is not at hand decoded.
+    pub(crate) fn payload(
+        &self,
+        block: usize,
+        layout: &BlockLayout,
+    ) -> Result<Option<BlockPayload<'_>>> {
+        let Some(index) = self.entries.get(block).filter(|_| self.is_to_decode(block)) else {
+            return Ok(None);
+        };
+        let entry = self.segment.block_entry(index)?;
+        let compression = entry.block.map(|block| Compression::from_code(block.compression));
+        match compression {
+            Some(Ok(compression)) if layout.has_runs(compression) => {
+                self.segment.block_payload(&entry, layout).map(Some)
+            }
+            _ => Ok(None),
+        }
     }
 
     /// The page of block `block`.

@@ -14,6 +14,7 @@ use super::page::{Page, PageView};
 use super::run::Run;
 use super::search;
 use crate::error::{Affected, Error, Result};
+use crate::segment::BlockPayload;
 use crate::shim::Arc;
 use crate::tail::{TailBlock, TailPart};
 
@@ -184,6 +185,13 @@ impl Reader<'_> {
             return Err(Error::invalid(format!("piece {piece} of {}", self.pieces())));
         };
         run.page(block, self.layout, self.pages).map_err(|error| self.tell_affected(error, piece))
+    }
+
+    /// The stored payload of a piece, where single columns of it can be decoded and it is not at
+    /// hand decoded.
+    pub(crate) fn payload(&self, piece: usize) -> Result<Option<BlockPayload<'_>>> {
+        let Some((run, block)) = self.block_of(piece) else { return Ok(None) };
+        run.payload(block, self.layout)
     }
 
     /// Begins to load a piece that will be read next: its first values, where they are mapped.
@@ -442,7 +450,7 @@ impl Reader<'_> {
     }
 
     #[cold]
-    fn tell_affected(&self, error: Error, piece: usize) -> Error {
+    pub(super) fn tell_affected(&self, error: Error, piece: usize) -> Error {
         let entry = self.block_of(piece).and_then(|(run, block)| run.entries().get(block));
         match (error, entry) {
             (Error::Corrupt { file, offset, what, .. }, Some(entry)) => Error::Corrupt {

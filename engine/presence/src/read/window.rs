@@ -261,8 +261,8 @@ impl std::iter::FusedIterator for Slices<'_> {}
 /// Records that lie together in one block: contiguous columns, borrowed from its page.
 #[derive(Debug, Clone)]
 pub struct Slice {
-    page: Page,
-    range: Range<usize>,
+    pub(super) page: Page,
+    pub(super) range: Range<usize>,
 }
 
 impl Slice {

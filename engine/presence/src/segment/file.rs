@@ -5,7 +5,7 @@
 //! - Bytes leave this module only after their checksum matched; the check is made once a block
 //!   and remembered.
 
-use presence_format::block::BlockLayout;
+use presence_format::block::{BlockHeader, BlockLayout};
 use presence_format::checksum::{PayloadChecks, table_bytes};
 use presence_format::entry::{Entry, Place};
 use presence_format::index::IndexEntry;
@@ -193,36 +193,66 @@ impl SegmentFile {
         Err(Error::format(&self.name, u64::from(offset))(fault))
     }
 
-    /// Decodes a block into an owned page.
-    pub(crate) fn decode_block(&self, entry: &Entry, layout: &BlockLayout) -> Result<AlignedBuf> {
+    /// The stored payload of a block of this layout, checked.
+    pub(crate) fn block_payload(
+        &self,
+        entry: &Entry,
+        layout: &BlockLayout,
+    ) -> Result<BlockPayload<'_>> {
         let fault = Error::format(&self.name, u64::from(entry.payload_offset()));
-        let Some(block) = entry.block else {
+        let Some(header) = entry.block else {
             return Err(fault(FormatError::corrupt(0, "not a block")));
         };
         let records = entry.header.records.get() as usize;
-        let decoded_bytes = layout.decoded_bytes(records);
-        if block.schema_crc.get() != layout.schema_crc()
-            || block.decoded_bytes.get() as usize != decoded_bytes
+        if header.schema_crc.get() != layout.schema_crc()
+            || header.decoded_bytes.get() as usize != layout.decoded_bytes(records)
         {
             return Err(fault(FormatError::corrupt(0, "block of another schema")));
         }
         let owned = self.checked_payload(entry)?;
-        let payload_bytes = entry.header.payload_bytes.get() as usize;
-        let stored = match &owned {
-            Some(stored) => stored.get(..payload_bytes),
-            None => self.mapped(entry.payload_offset(), payload_bytes),
-        };
-        let stored = stored.unwrap_or_default();
-        let compression = match Compression::from_code(block.compression) {
-            Ok(compression) => compression,
-            Err(error) => return Err(fault(error)),
-        };
-        let mut page =
-            AlignedBuf::zeroed(decoded_bytes).map_err(Error::io("decode", &self.name))?;
+        let compression = Compression::from_code(header.compression).map_err(fault)?;
+        let (start, bytes) = (entry.payload_offset(), entry.header.payload_bytes.get() as usize);
+        Ok(BlockPayload { segment: self, header, compression, owned, start, bytes })
+    }
+
+    /// Decodes a block into an owned page.
+    pub(crate) fn decode_block(&self, entry: &Entry, layout: &BlockLayout) -> Result<AlignedBuf> {
+        let records = entry.header.records.get() as usize;
+        let payload = self.block_payload(entry, layout)?;
+        let mut page = AlignedBuf::zeroed(layout.decoded_bytes(records))
+            .map_err(Error::io("decode", &self.name))?;
         layout
-            .decode(compression, records, stored, &mut page)
-            .and_then(|()| layout.check_times(&block, records, &page))
-            .map_err(fault)?;
+            .decode(payload.compression, records, payload.stored(), &mut page)
+            .and_then(|()| layout.check_times(&payload.header, records, &page))
+            .map_err(payload.fault())?;
         Ok(page)
+    }
+}
+
+/// The payload of a block as it is stored, whose checksum matched.
+#[derive(Debug)]
+pub(crate) struct BlockPayload<'a> {
+    segment: &'a SegmentFile,
+    pub(crate) header: BlockHeader,
+    pub(crate) compression: Compression,
+    /// Where it is not mapped.
+    owned: Option<AlignedBuf>,
+    start: u32,
+    bytes: usize,
+}
+
+impl BlockPayload<'_> {
+    /// Its bytes.
+    pub(crate) fn stored(&self) -> &[u8] {
+        let stored = match &self.owned {
+            Some(stored) => stored.get(..self.bytes),
+            None => self.segment.mapped(self.start, self.bytes),
+        };
+        stored.unwrap_or_default()
+    }
+
+    /// What makes a fault in it an error.
+    pub(crate) fn fault(&self) -> impl FnOnce(FormatError) -> Error + '_ {
+        Error::format(&self.segment.name, u64::from(self.start))
     }
 }

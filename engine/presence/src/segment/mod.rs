@@ -10,7 +10,7 @@ mod scanned;
 mod window;
 pub(crate) mod writer;
 
-pub(crate) use file::{SegmentFile, segment_name, segment_number};
+pub(crate) use file::{BlockPayload, SegmentFile, segment_name, segment_number};
 pub use scan::Damage;
 pub(crate) use scan::Scanner;
 pub(crate) use scanned::{Piece, ScannedStream};

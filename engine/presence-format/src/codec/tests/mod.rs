@@ -4,6 +4,7 @@
 //! - Data is made from a printed seed: a failure replays.
 
 mod measure;
+mod runs;
 
 use super::*;
 use proptest::prelude::*;
