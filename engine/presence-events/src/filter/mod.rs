@@ -12,6 +12,7 @@ mod activity;
 mod compact;
 mod geometry;
 mod hot;
+mod map;
 mod neighbours;
 mod preprocess;
 mod refractory;

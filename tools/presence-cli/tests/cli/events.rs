@@ -244,12 +244,26 @@ fn filters_over_a_file_and_over_its_stream_keep_the_same() {
     };
     place.recording("made.raw", Format::Evt2, (0..20_000).map(event));
     place.run("import made.raw --into db").code(0);
+    // Pixels go one to the right, and those of the last column nowhere.
+    let mut map = "x,y,to_x,to_y\n".to_owned();
+    for (x, y) in (0..640).flat_map(|x| (0..480).map(move |y| (x, y))) {
+        map += &format!("{x},{y},{}.25,{y}\n", x + 1);
+    }
+    place.file("map.csv", &map);
     let kept = |source: &str, filters: &str| {
         let words = format!("events filter {source} -o out.txt --to text --json {filters}");
         let told = place.run(&words).code(0).json();
-        (told["events"].as_u64().unwrap(), std::fs::read(place.path("out.txt")).unwrap())
+        let numbers = ["events", "events_read"].map(|name| told[name].as_u64().unwrap());
+        (numbers, std::fs::read(place.path("out.txt")).unwrap())
     };
     for filters in [
+        "--roi 17,33,17,33",
+        "--roi 0,0,9,9 --roi 150,100,160,120 --polarity off",
+        "--polarity on",
+        "--undistort map.csv --flip-x",
+        "--activity 1ms --at-least 334 --at-most 1000",
+        "--numbers 5000..5100 --roi 0,0,99,479",
+        "--numbers 19990.. --from 1000000",
         "--roi 0,0,99,479 --polarity on",
         "--hot-pixels neighbours --refractory 1000",
         "--hot-pixels 99 --refractory 500 --from-kept --every 3",
@@ -257,14 +271,34 @@ fn filters_over_a_file_and_over_its_stream_keep_the_same() {
         "--crop 100,50,299,149 --downsample 2 --transpose --flip-x --flip-y",
         "--from 1020000 --until 1040000",
     ] {
-        let of_file = kept("made.raw", filters);
-        assert!((1..20_000).contains(&of_file.0), "{filters}: {}", of_file.0);
-        assert!(kept("db made", filters) == of_file, "{filters}");
+        let (of_file, of_stream) = (kept("made.raw", filters), kept("db made", filters));
+        assert!((1..=20_000).contains(&of_file.0[0]), "{filters}");
+        assert!(of_file.0[0] < 20_000 || filters.starts_with("--undistort"), "{filters}");
+        assert_eq!(of_file.0[0], of_stream.0[0], "{filters}");
+        assert!(of_file.1 == of_stream.1, "{filters}");
+        // What was passed over unread counts too.
+        if !["--from", "--numbers"].iter().any(|part| filters.starts_with(part)) {
+            assert_eq!([of_file.0[1], of_stream.0[1]], [20_000; 2], "{filters}");
+        }
     }
     // Every event of the region is kept, and no other.
     let want = stored(&place, "made").iter().filter(|e| e.1 <= 99 && e.3 == 1).count() as u64;
-    assert_eq!(kept("db made", "--roi 0,0,99,479 --polarity on").0, want);
-    for wrong in ["--roi 9,9,1,1", "--polarity up", "--hot-pixels 101", "--to hdf5x"] {
+    assert_eq!(kept("db made", "--roi 0,0,99,479 --polarity on").0, [want, 20_000]);
+    assert_eq!(kept("db made", "--numbers 5000..5100").0, [100, 100]);
+    let moved = stored(&place, "made").iter().filter(|e| e.1 == 16).count() as u64;
+    assert_eq!(kept("db made", "--undistort map.csv --crop 17,0,17,479").0[0], moved);
+    place.file("bad.csv", "x,y,to_x,to_y\n640,0,1,1\n");
+    for wrong in [
+        "--numbers 9..9",
+        "--numbers 9",
+        "--activity 1ms",
+        "--at-least 3",
+        "--undistort bad.csv",
+        "--roi 9,9,1,1",
+        "--polarity up",
+        "--hot-pixels 101",
+        "--to hdf5x",
+    ] {
         let words = format!("events filter made.raw -o none.txt --to text --json {wrong}");
         assert_eq!(place.run(&words).code(2).kind(), "usage", "{wrong}");
         assert!(!place.path("none.txt").exists());

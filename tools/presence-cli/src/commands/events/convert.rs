@@ -77,6 +77,7 @@ pub(super) fn run(arguments: &Arguments, json: bool) -> Result<Outcome> {
 pub(super) fn filter(arguments: &FilterArguments, json: bool) -> Result<Outcome> {
     let filters = &arguments.filters;
     let mut source = arguments.source.open()?;
+    source.ask_within(filters.within());
     let mut sink = arguments.target.open()?;
     let mut counts = None;
     if source.sensor().is_none() || filters.needs_counts() {

@@ -2,17 +2,22 @@
 //!
 //! # Invariants
 //! - The order is fixed, that of the reference: region, polarity, hot pixels, refractory period,
-//!   then background activity, every n-th, and last what moves pixels. Time comes before all.
+//!   then background activity, activity, every n-th, and last what moves pixels. Time comes before
+//!   all.
+
+use std::path::{Path, PathBuf};
 
 use clap::Args;
+use presence::{TimeUnit, Within};
 use presence_events::SensorSize;
 use presence_events::filter::{
-    BackgroundActivity, Chain, Crop, Decimate, Downsample, Filter, Flip, HotPixelFilter,
-    HotPixelRule, PixelCounts, PolarityFilter, Refractory, RefractoryReset, Roi, RoiFilter,
-    Transpose,
+    ActivityFilter, BackgroundActivity, Chain, Crop, Decimate, Downsample, Filter, Flip,
+    HotPixelFilter, HotPixelRule, PixelCounts, PolarityFilter, Refractory, RefractoryReset, Remap,
+    Roi, RoiFilter, Transpose,
 };
 
 use presence_cli::failure::{Failure, Result};
+use presence_cli::moment::Span;
 
 /// What to leave out.
 #[derive(Debug, Args)]
@@ -36,9 +41,23 @@ pub(super) struct Filters {
     /// Leave out events with no other around the pixel in so many microseconds before.
     #[arg(long, value_name = "US")]
     background: Option<i64>,
+    /// Leave out windows of time so long in which too few or too many events are: 10ms, 500us.
+    #[arg(long, value_name = "SPAN")]
+    activity: Option<Span>,
+    /// Fewest events of a window that is kept.
+    #[arg(long, value_name = "N", requires = "activity")]
+    at_least: Option<u64>,
+    /// Most events of a window that is kept.
+    #[arg(long, value_name = "N", requires = "activity")]
+    at_most: Option<u64>,
     /// Keep every n-th event.
     #[arg(long, value_name = "N")]
     every: Option<u64>,
+    /// Move pixels as a map says, for example without the distortion of the lens: a text file whose
+    /// first line is x,y,to_x,to_y and that has a line for each pixel. Pixels without a line, and
+    /// those that go beyond the sensor, are left out.
+    #[arg(long, value_name = "FILE")]
+    undistort: Option<PathBuf>,
     /// Keep a rectangle, and make its corner the zero of x and y.
     #[arg(long, value_name = "X0,Y0,X1,Y1", value_parser = parse_roi)]
     crop: Option<Roi>,
@@ -88,6 +107,14 @@ fn parse_hot(text: &str) -> Result<HotPixelRule, String> {
         .ok_or_else(|| format!("{text:?} is neither `neighbours` nor a percentile from 0 to 100"))
 }
 
+/// The map in a file, of a sensor of `size`.
+fn map(path: &Path, size: SensorSize) -> Result<Remap> {
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::io(&format!("read {name}"), &error))?;
+    Remap::of_text(size, &text).map_err(|error| Failure::of_events(&name, &error))
+}
+
 impl Filters {
     /// Whether the source is read twice.
     pub(super) fn needs_counts(&self) -> bool {
@@ -104,6 +131,22 @@ impl Filters {
             chain.0.push(Box::new(PolarityFilter(polarity)));
         }
         chain
+    }
+
+    /// What the selection keeps lies within these values of the columns x, y and polarity.
+    pub(super) fn within(&self) -> Vec<Within> {
+        let within = |column: usize, min: Option<u16>, max: Option<u16>| {
+            Some(Within { column, min: i64::from(min?), max: i64::from(max?) })
+        };
+        let least = |side: fn(&Roi) -> u16| self.roi.iter().map(side).min();
+        let greatest = |side: fn(&Roi) -> u16| self.roi.iter().map(side).max();
+        let polarity = self.polarity.map(u16::from);
+        let columns = [
+            within(0, least(|roi| roi.x_min), greatest(|roi| roi.x_max)),
+            within(1, least(|roi| roi.y_min), greatest(|roi| roi.y_max)),
+            within(2, polarity, polarity),
+        ];
+        columns.into_iter().flatten().collect()
     }
 
     /// All of them, and the sensor's size behind them; `counts` are those of what the selection
@@ -133,10 +176,20 @@ impl Filters {
         if let Some(us) = self.background {
             add(Box::new(BackgroundActivity::new(known("--background")?, us)));
         }
+        if let Some(span) = self.activity {
+            if self.at_least.is_none() && self.at_most.is_none() {
+                return Err(Failure::usage("--activity needs --at-least or --at-most"));
+            }
+            let us = i64::try_from(span.units(TimeUnit::Us)).unwrap_or(i64::MAX);
+            add(Box::new(ActivityFilter::new(us, self.at_least.unwrap_or(0), self.at_most)));
+        }
         if let Some(every) = self.every {
             add(Box::new(Decimate::new(every)));
         }
         let mut size = sensor;
+        if let Some(path) = &self.undistort {
+            add(Box::new(map(path, known("--undistort")?)?));
+        }
         if let Some(roi) = self.crop {
             add(Box::new(Crop(roi)));
             size = Some(SensorSize {

@@ -4,10 +4,11 @@
 //! - A file is decoded piece by piece, a stream read block by block: memory does not grow.
 //! - Of a stream, only the blocks that can hold events of the range are read.
 
+use std::ops::Range;
 use std::path::PathBuf;
 
 use clap::Args;
-use presence::TimeUnit;
+use presence::{TimeUnit, Within};
 use presence_events::{EventBatch, OnDamage, Options, Report, SensorSize, TextOptions, Trigger};
 use presence_ingest::{InputFormat, TimeScale};
 
@@ -33,6 +34,10 @@ pub(super) struct SourceArguments {
     /// Leave out events at this time and later.
     #[arg(long, value_name = "T", allow_negative_numbers = true)]
     until: Option<Moment>,
+    /// Leave out all but these events, counted from 0 among those of the time asked for: 0..1000,
+    /// 5000.. or ..20.
+    #[arg(long, value_name = "A..B", value_parser = parse_numbers)]
+    numbers: Option<Range<u64>>,
     /// The format of a file, where its content is not to be asked: evt2, evt2.1, evt3, dat, aedat1
     /// to aedat4, es, hdf5, bin40, events (text).
     #[arg(long, value_name = "FORMAT")]
@@ -62,10 +67,28 @@ impl Micros {
     pub(super) const ALL: Self = Self { first: i64::MIN, last: i64::MAX };
 }
 
+fn parse_numbers(text: &str) -> Result<Range<u64>, String> {
+    let wrong = || format!("{text:?} are no numbers of events; write them like 0..1000");
+    let (from, until) = text.split_once("..").ok_or_else(wrong)?;
+    let number = |text: &str, open: u64| match text.trim() {
+        "" => Ok(open),
+        digits => digits.parse().map_err(|_| wrong()),
+    };
+    let range = number(from, 0)?..number(until, u64::MAX)?;
+    if range.is_empty() { Err(wrong()) } else { Ok(range) }
+}
+
+/// Which events of a source: those of a time, and of these those with these numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Part {
+    pub(super) time: Micros,
+    pub(super) numbers: Option<Range<u64>>,
+}
+
 /// A source that was opened.
 pub(super) struct Source {
     kind: Kind,
-    range: Micros,
+    part: Part,
     /// Declared, or known from the source.
     sensor: Option<SensorSize>,
 }
@@ -81,7 +104,7 @@ impl SourceArguments {
     /// # Errors
     /// Where there is none.
     pub(super) fn open(&self) -> Result<Source> {
-        let range = self.range()?;
+        let part = Part { time: self.range()?, numbers: self.numbers.clone() };
         let is_db = self.source.is_dir();
         let kind = if is_db {
             Kind::Stored(Box::new(StoredEvents::open(&self.source, self.stream.as_deref())?))
@@ -92,7 +115,7 @@ impl SourceArguments {
             Kind::Stored(stored) => self.sensor.or(stored.sensor()?),
             Kind::File(_) => self.sensor,
         };
-        Ok(Source { kind, range, sensor })
+        Ok(Source { kind, part, sensor })
     }
 
     fn range(&self) -> Result<Micros> {
@@ -149,15 +172,22 @@ impl Source {
         &mut self,
         mut take: impl FnMut(&mut EventBatch, &[Trigger], Option<SensorSize>) -> Result<()>,
     ) -> Result<()> {
-        let (range, sensor) = (self.range, &mut self.sensor);
+        let (part, sensor) = (&self.part, &mut self.sensor);
         match &mut self.kind {
-            Kind::File(file) => file.each(range, |out, size| {
+            Kind::File(file) => file.each(part, |out, size| {
                 *sensor = sensor.or(size);
                 take(&mut out.events, &out.triggers, *sensor)
             }),
             Kind::Stored(stored) => {
-                stored.each(range, |events, triggers| take(events, triggers, *sensor))
+                stored.each(part, |events, triggers| take(events, triggers, *sensor))
             }
+        }
+    }
+
+    /// Says which values are asked for: from now on, what is read of a stream need not have others.
+    pub(super) fn ask_within(&mut self, within: Vec<Within>) {
+        if let Kind::Stored(stored) = &mut self.kind {
+            stored.ask_within(within);
         }
     }
 
@@ -192,14 +222,15 @@ impl Source {
         }
     }
 
-    /// Whether no time is left out.
+    /// Whether no time and no number is left out.
     pub(super) fn is_whole(&self) -> bool {
-        self.range == Micros::ALL
+        self.part.time == Micros::ALL && self.part.numbers.is_none()
     }
 
     /// When the range begins, where that was said.
     pub(super) fn begins(&self) -> Option<i64> {
-        (self.range.first != i64::MIN).then_some(self.range.first)
+        let first = self.part.time.first;
+        (first != i64::MIN).then_some(first)
     }
 
     /// The sensor's size, where it is known; of a file after [`Source::each`].

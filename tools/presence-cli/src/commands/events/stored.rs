@@ -1,15 +1,16 @@
 //! The events of a stream in a database.
 //!
 //! # Invariants
-//! - It is read block by block, and only the blocks that can hold events of the range are.
+//! - It is read block by block, and only the blocks that can hold events of the range are; of
+//!   these, where values are asked for, only runs of events that can hold them.
 //! - Triggers come with the events before which they were.
 
 use std::path::Path;
 
-use presence::{DType, Database, Stream, TimeUnit};
+use presence::{DType, Database, Stream, TimeUnit, Window, Within};
 use presence_events::{EventBatch, Report, SensorSize, Trigger};
 
-use super::source::Micros;
+use super::source::{Micros, Part};
 use crate::open;
 use presence_cli::failure::{Failure, Result};
 use presence_cli::progress::Bar;
@@ -22,6 +23,8 @@ pub(super) struct StoredEvents {
     stream: Stream,
     sensor: Option<Stream>,
     triggers: Option<Stream>,
+    /// What is asked for; events beside it may come too.
+    within: Vec<Within>,
     report: Report,
 }
 
@@ -44,7 +47,13 @@ impl StoredEvents {
         }
         let beside = |role: &str| db.stream(&format!("{name}.{role}")).ok();
         let (sensor, triggers) = (beside("sensor"), beside("triggers"));
-        Ok(Self { _db: db, stream, sensor, triggers, report: Report::default() })
+        let (within, report) = (Vec::new(), Report::default());
+        Ok(Self { _db: db, stream, sensor, triggers, within, report })
+    }
+
+    /// Says which values are asked for: from now on, events without them need not be handed out.
+    pub(super) fn ask_within(&mut self, within: Vec<Within>) {
+        self.within = within;
     }
 
     /// The sensor's size that an import kept beside the events.
@@ -67,17 +76,17 @@ impl StoredEvents {
     /// Where a block is damaged, and what `take` gives.
     pub(super) fn each(
         &mut self,
-        range: Micros,
+        part: &Part,
         mut take: impl FnMut(&mut EventBatch, &[Trigger]) -> Result<()>,
     ) -> Result<()> {
         self.report = Report::default();
         let mut batch = EventBatch::new();
         let mut bar = Bar::new(self.stream.name());
-        let window = self.stream.window(range.first..=range.last)?;
+        let (window, range) = self.window(part)?;
         let total = window.len() as u64;
         let mut triggers = self.triggers_of(range)?;
         let mut handed = 0;
-        for slice in window.slices() {
+        for slice in window.slices_within(&self.within)? {
             let slice = slice?;
             batch.clear();
             let (x, y) = (slice.column::<u16>(0)?, slice.column::<u16>(1)?);
@@ -91,9 +100,27 @@ impl StoredEvents {
             bar.draw(self.report.events, Some(total), &counted(self.report.events, "event"));
         }
         bar.clear();
+        self.report.events = total;
         self.report.triggers = triggers.len() as u64;
         let rest = triggers.split_off(handed);
         take(&mut EventBatch::new(), &rest)
+    }
+
+    /// The window of a part, and the time of what is beside its events.
+    fn window(&self, part: &Part) -> Result<(Window, Micros)> {
+        let window = self.stream.window(part.time.first..=part.time.last)?;
+        let Some(numbers) = &part.numbers else { return Ok((window, part.time)) };
+        let is_to_end = numbers.end > window.len() as u64;
+        let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        let window = window.part(number(numbers.start)..number(numbers.end));
+        let t = |event: usize| -> Result<Option<i64>> {
+            Ok(window.part(event..event + 1).timestamps()?.first().copied())
+        };
+        let ends = t(0)?.zip(t(window.len().saturating_sub(1))?);
+        // Without events there is no time.
+        let (first, last) = ends.unwrap_or((i64::MAX, i64::MAX));
+        let last = if is_to_end { part.time.last } else { last };
+        Ok((window, Micros { first, last }))
     }
 
     /// The triggers that an import kept beside the events, which are few.
