@@ -96,6 +96,8 @@ READ = [
     ("neuromorphs+tonic/sample.aedat4", by_evlib),
     ("neuromorphs+tonic/sample.aedat4", by_aedat),
     ("shiba24+event-vision-library/sample.aedat4", by_evlib),
+    ("shiba24+event-vision-library/sample.aedat4", by_aedat),
+    ("shiba24+event-vision-library/sample.aedat4", by_dv_processing),
     ("open-neuromorphic+expelliarmus/evt2_sample.raw", by_faery),
     ("neuromorphicsystems+faery/dvs.es", by_faery),
     ("neuromorphs+tonic/sample.aedat4", by_dv_processing),
