@@ -1,8 +1,9 @@
-//! Recordings of events in a database: sizes, windows cold and warm, all of it. Tables.
+//! Recordings of events in a database: sizes, windows cold and warm, regions, all of it. Tables.
 //!
 //! ```sh
 //! recordings generate 1000000000 1000.raw      # EVT 2.0; import it by the tool
 //! recordings windows DB STREAM                 # windows of 1 ms, and a scan
+//! recordings regions 50000000                  # a region and a polarity out of so many events
 //! recordings sizes FILE...                     # bytes an event, and how fast they decode
 //! ```
 //!
@@ -23,8 +24,9 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
 
-use presence::{Database, Level, Stream, TimeUnit, Window};
+use presence::{Database, Level, Stream, TimeUnit, Window, Within};
 use presence_bench::data::Random;
+use presence_events::filter::{Filter, PolarityFilter, Roi, RoiFilter};
 use presence_events::{
     AutoDecoder, Decoder, EncodeOptions, Encoder, Event, EventBatch, Format, Options, Output,
     SensorSize, encoder,
@@ -49,6 +51,33 @@ fn scene(random: &mut Random, from: u64, events: &mut EventBatch) {
             ((t as u64 / 50 + edge * 107 + near) % 1280, (noise >> 11) % 720)
         };
         events.push(Event { t, x: x as u16, y: y as u16, polarity: (edge & 1) as u8 });
+    }
+}
+
+/// A spot of 40 x 40 pixels that moves over the sensor, 10 million events a second, and one event
+/// of `noise` anywhere.
+fn spot(random: &mut Random, noise: u64, from: u64, events: &mut EventBatch) {
+    events.clear();
+    for index in from..from + BATCH {
+        let t = (index / 10) as i64;
+        let draw = random.below(1 << 32);
+        let (x, y) = if random.below(noise) == 0 {
+            (draw % 1280, draw / 1280 % 720)
+        } else {
+            let (column, row) = (t as u64 / 100 % 1240, t as u64 / 124_000 * 40 % 680);
+            (column + draw % 40, row + (draw >> 8) % 40)
+        };
+        events.push(Event { t, x: x as u16, y: y as u16, polarity: (draw >> 31) as u8 });
+    }
+}
+
+/// A light that goes on and off, each for a millisecond, all over the sensor.
+fn flicker(random: &mut Random, from: u64, events: &mut EventBatch) {
+    events.clear();
+    for index in from..from + BATCH {
+        let (t, draw) = ((index / 10) as i64, random.below(1 << 32));
+        let (x, y) = (draw % 1280, draw / 1280 % 720);
+        events.push(Event { t, x: x as u16, y: y as u16, polarity: (t / 1_000 & 1) as u8 });
     }
 }
 
@@ -220,19 +249,15 @@ fn blocks(events: &EventBatch) -> (usize, f64) {
     (stored, seconds)
 }
 
-/// Everything on little data.
-fn tiny() {
-    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let file = dir.path().join("tiny.raw");
-    generate(4 * BATCH, &file);
-    sizes(&[file.display().to_string()]);
-    let db = Database::create(dir.path().join("db"), presence::Options::default()).unwrap();
+/// A database with a stream of `count` events, a whole number of batches.
+fn stored(path: &Path, count: u64, mut scene: impl FnMut(u64, &mut EventBatch)) {
+    let db = Database::create(path, presence::Options::default()).unwrap();
     let schema = schema().with_compression(Compression::Packed);
-    let stream = db.create_stream("tiny", schema.clone()).unwrap();
+    let stream = db.create_stream("s", schema.clone()).unwrap();
     let mut writer = stream.column_writer().unwrap();
-    let (mut random, mut events) = (Random::new(5), EventBatch::new());
-    for from in (0..4 * BATCH).step_by(BATCH as usize) {
-        scene(&mut random, from, &mut events);
+    let mut events = EventBatch::new();
+    for from in (0..count).step_by(BATCH as usize) {
+        scene(from, &mut events);
         let mut batch = Batch::new(&schema);
         batch.timestamps.extend_from_slice(events.t());
         if let [x, y, polarity] = batch.columns.as_mut_slice() {
@@ -245,7 +270,94 @@ fn tiny() {
     writer.flush(Level::Disk).unwrap();
     drop(writer);
     db.close().unwrap();
-    windows(&dir.path().join("db"), "tiny", 20);
+}
+
+/// Events of a window that a filter keeps, with what is asked of the blocks; and seconds.
+fn kept(path: &Path, within: &[Within], filter: &mut dyn Filter) -> (u64, f64) {
+    let mut best = (0, f64::MAX);
+    for _ in 0..3 {
+        // A fresh cache: nothing is decoded yet.
+        let (_db, stream) = open(path, "s");
+        let began = Instant::now();
+        let (mut events, mut batch) = (0, EventBatch::new());
+        let window = stream.window(..).unwrap();
+        for slice in window.slices_within(within).unwrap() {
+            let slice = slice.unwrap();
+            let (x, y) = (slice.column(0).unwrap(), slice.column(1).unwrap());
+            batch.clear();
+            batch.extend_columns(slice.timestamps(), x, y, slice.column_bytes(2));
+            filter.apply(&mut batch);
+            events += black_box(&batch).len() as u64;
+        }
+        best = (events, best.1.min(began.elapsed().as_secs_f64()));
+    }
+    best
+}
+
+/// The same by reading everything.
+fn kept_of_all(path: &Path, filter: &mut dyn Filter) -> (u64, f64) {
+    let mut best = (0, f64::MAX);
+    for _ in 0..3 {
+        let (_db, stream) = open(path, "s");
+        let began = Instant::now();
+        let (mut events, mut batch) = (0, EventBatch::new());
+        for slice in stream.window(..).unwrap().slices() {
+            let slice = slice.unwrap();
+            let (x, y) = (slice.column(0).unwrap(), slice.column(1).unwrap());
+            batch.clear();
+            batch.extend_columns(slice.timestamps(), x, y, slice.column_bytes(2));
+            filter.apply(&mut batch);
+            events += black_box(&batch).len() as u64;
+        }
+        best = (events, best.1.min(began.elapsed().as_secs_f64()));
+    }
+    best
+}
+
+/// A region of a tenth of the sensor's sides, and a polarity, of scenes of `count` events.
+fn regions(count: u64) {
+    println!("| scene | asked for | events | all read | asked of the blocks | ratio |");
+    println!("|---|---|---|---|---|---|");
+    let roi = Roi { x_min: 600, x_max: 727, y_min: 320, y_max: 391 };
+    let side = |column, min: u16, max: u16| {
+        let (min, max) = (i64::from(min), i64::from(max));
+        Within { column, min, max }
+    };
+    let region = [side(0, roi.x_min, roi.x_max), side(1, roi.y_min, roi.y_max)];
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let mut random = Random::new(5);
+    let mut row = |name: &str, of: &mut dyn FnMut(&mut Random, u64, &mut EventBatch)| {
+        let path = dir.path().join(name.replace(' ', "-"));
+        stored(&path, count, |from, events| of(&mut random, from, events));
+        for (what, within) in [("a region", &region[..]), ("on", &[side(2, 1, 1)])] {
+            let mut filter: Box<dyn Filter> = match what {
+                "on" => Box::new(PolarityFilter(1)),
+                _ => Box::new(RoiFilter(vec![roi])),
+            };
+            let (want, all) = kept_of_all(&path, &mut *filter);
+            let (got, asked) = kept(&path, within, &mut *filter);
+            assert_eq!(want, got, "{name}, {what}");
+            let speed = |seconds: f64| count as f64 / seconds / 1e6;
+            let (all, asked, ratio) = (speed(all), speed(asked), all / asked);
+            println!("| {name} | {what} | {got} | {all:.0} | {asked:.0} | {ratio:.2} |");
+        }
+    };
+    row("spot", &mut |random, from, events| spot(random, u64::MAX, from, events));
+    row("spot with noise", &mut |random, from, events| spot(random, 100, from, events));
+    row("edges", &mut |random, from, events| scene(random, from, events));
+    row("flicker", &mut |random, from, events| flicker(random, from, events));
+}
+
+/// Everything on little data.
+fn tiny() {
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let file = dir.path().join("tiny.raw");
+    generate(4 * BATCH, &file);
+    sizes(&[file.display().to_string()]);
+    let mut random = Random::new(5);
+    stored(&dir.path().join("db"), 4 * BATCH, |from, events| scene(&mut random, from, events));
+    windows(&dir.path().join("db"), "s", 20);
+    regions(4 * BATCH);
 }
 
 fn main() {
@@ -255,6 +367,7 @@ fn main() {
     match words.as_slice() {
         ["generate", count, path] => generate(count.parse().unwrap(), Path::new(path)),
         ["windows", db, stream] => windows(Path::new(db), stream, 200),
+        ["regions", count] => regions(count.parse::<u64>().unwrap() / BATCH * BATCH),
         ["sizes", ..] => sizes(&arguments[1..]),
         _ => tiny(),
     }
