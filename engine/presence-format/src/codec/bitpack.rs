@@ -172,7 +172,41 @@ fn pack_stream<T: Word<B, L>, const B: usize, const L: usize>(
     }
 }
 
+/// Widths of which every value lies in eight successive bytes.
+const WINDOW_BITS_MAX: u32 = 57;
+
 fn unpack_stream<T: Word<B, L>, const B: usize, const L: usize>(
+    packed: &[u8],
+    base: T,
+    width: u32,
+    values: &mut [T],
+) {
+    if width > WINDOW_BITS_MAX {
+        return unpack_bits(packed, base, width, values);
+    }
+    let mask = T::mask(width);
+    let mut rest = packed;
+    let (eights, few) = values.as_chunks_mut::<8>();
+    let mut eights = eights.iter_mut();
+    // Eight values are `width` bytes: each is read by itself, none waits for the one before.
+    while let Some(window) = rest.get(..width as usize + 7) {
+        let Some(eight) = eights.next() else { break };
+        for (value, bit) in eight.iter_mut().zip((0..).step_by(width as usize)) {
+            let bytes = window.get(bit / 8..).and_then(<[u8]>::first_chunk::<8>);
+            let bits = bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes)) >> (bit % 8);
+            *value = T::truncate(bits).and(mask).add(base);
+        }
+        rest = rest.get(width as usize..).unwrap_or_default();
+    }
+    let left = eights.into_slice().as_flattened_mut();
+    let (whole, last) =
+        rest.split_at_checked(left.len() * width as usize / 8).unwrap_or((rest, &[]));
+    unpack_bits(whole, base, width, left);
+    unpack_bits(last, base, width, few);
+}
+
+/// One value after the other.
+fn unpack_bits<T: Word<B, L>, const B: usize, const L: usize>(
     packed: &[u8],
     base: T,
     width: u32,
