@@ -495,6 +495,7 @@ enums:
     2: lz4
     3: packed
     4: presence
+    5: split
   time_unit:
     1: us
     2: ns

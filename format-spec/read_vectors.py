@@ -14,6 +14,7 @@ import json
 import struct
 import sys
 import zlib
+from functools import partial
 from pathlib import Path
 
 import lz4.block
@@ -32,6 +33,8 @@ SEEN = set()
 MUST_BE_SEEN = {
     *(f"lz4 mode {mode}" for mode in range(4)),
     *(f"packed mode {mode}" for mode in range(4)),
+    *(f"split mode {mode}" for mode in range(3)),
+    *("bitmap of places", "list of places", "far words of far words"),
     *("rows", "stream", "patched", "excepted", "decimal"),
     *("sparse", "runs", "dense", "block of words", "region without set ticks"),
 }  # fmt: skip
@@ -298,8 +301,42 @@ def quotient(word, exponent, width):
     return int.from_bytes(struct.pack("<f" if width == 4 else "<d", value), "little")
 
 
-def packed_lane(stored, raw_bytes, width, elements, is_float):
-    """The little-endian bytes of a lane stored by `packed`."""
+def split_block(data, count, width, deeper=2):
+    """The words of one split block of `count`; `deeper` is how deep far words may go."""
+    head = data.number(1)
+    mode, places = head & 3, head >> 2
+    require(mode <= 2 and places <= 2, "unknown head of a split block")
+    SEEN.add(f"split mode {mode}")
+    if mode == 0:
+        require(head == 0, "a raw split block with flags")
+        return [data.number(width) for _ in range(count)]
+    modulus = 1 << 8 * width
+    bits = data.number(1)
+    require(bits <= 8 * width, "too many bits")
+    base = data.number(width)
+    start = data.number(width) if mode == 2 else 0
+    words = unpack(data.take((count * bits + 7) // 8), count, bits, width)
+    if places:
+        require(bits < 8 * width and deeper, "far words where none can be")
+        far_count = data.number(2)
+        if places == 1:
+            bitmap = int.from_bytes(data.take((count + 7) // 8), "little")
+            far = [place for place in range(8 * ((count + 7) // 8)) if bitmap >> place & 1]
+        else:
+            far = [data.number(2) for _ in range(far_count)]
+            require(far == sorted(set(far)), "places that do not ascend")
+        require(far and len(far) == far_count and far[-1] < count, "places of far words")
+        SEEN.add("bitmap of places" if places == 1 else "list of places")
+        if deeper == 1:
+            SEEN.add("far words of far words")
+        for place, word in zip(far, split_block(data, far_count, width, deeper - 1), strict=True):
+            words[place] += word << bits
+    words = [(word + base) % modulus for word in words]
+    return running_sum(words, start, modulus) if mode == 2 else words
+
+
+def packed_lane(stored, raw_bytes, width, elements, block):
+    """The little-endian bytes of a lane of runs, each of which `block` makes of its bytes."""
     data = Bytes(stored)
     lanes = elements if 2 <= elements <= 64 else 1
     count = raw_bytes // width // lanes
@@ -308,7 +345,7 @@ def packed_lane(stored, raw_bytes, width, elements, is_float):
         run = min(1024, count - first)
         for lane in range(lanes):
             begin, end = first * lanes + lane, (first + run) * lanes
-            words[begin:end:lanes] = mini_block(data, run, width, is_float)
+            words[begin:end:lanes] = block(data, run, width)
     require(not data.rest(), "bytes after the last mini-block")
     return b"".join(word.to_bytes(width, "little") for word in words)
 
@@ -325,7 +362,10 @@ def decoded_block(compression, schema, count, payload):
         if compression == "lz4":
             lane = lz4_lane(stored, raw_bytes, width, elements)
         else:
-            lane = packed_lane(stored, raw_bytes, width, elements, dtype in ("f32", "f64"))
+            block = split_block
+            if compression == "packed":
+                block = partial(mini_block, is_float=dtype in ("f32", "f64"))
+            lane = packed_lane(stored, raw_bytes, width, elements, block)
         decoded += lane + bytes(-len(lane) % 64)
     require(not data.rest(), "bytes behind the last lane")
     return decoded

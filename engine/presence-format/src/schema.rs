@@ -106,16 +106,22 @@ pub enum Compression {
     Packed = 3,
     /// Words of presence; see [`crate::plane::Region`]. For planes, and for them only.
     Presence = 4,
+    /// Bit-packed in two or three widths; see [`crate::codec::split`]. For events.
+    Split = 5,
 }
 
 impl Compression {
-    /// `none`, `lz4`, `packed` or `presence`.
+    /// Those a stream of records may have: all but [`Presence`](Self::Presence).
+    pub const OF_RECORDS: [Self; 4] = [Self::None, Self::Lz4, Self::Packed, Self::Split];
+
+    /// `none`, `lz4`, `packed`, `presence` or `split`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::None => "none",
             Self::Lz4 => "lz4",
             Self::Packed => "packed",
             Self::Presence => "presence",
+            Self::Split => "split",
         }
     }
 
@@ -131,6 +137,7 @@ impl Compression {
             2 => Ok(Self::Lz4),
             3 => Ok(Self::Packed),
             4 => Ok(Self::Presence),
+            5 => Ok(Self::Split),
             _ => Err(FormatError::corrupt(0, format!("unknown compression code {code}"))),
         }
     }

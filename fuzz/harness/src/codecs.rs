@@ -78,6 +78,10 @@ pub(crate) fn packed(bytes: &[u8]) {
     decode(Compression::Packed, &mut Input::new(bytes));
 }
 
+pub(crate) fn split(bytes: &[u8]) {
+    decode(Compression::Split, &mut Input::new(bytes));
+}
+
 pub(crate) fn lz4(bytes: &[u8]) {
     decode(Compression::Lz4, &mut Input::new(bytes));
 }

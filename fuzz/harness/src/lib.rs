@@ -30,6 +30,7 @@ mod ops;
 mod planes;
 mod schemas;
 mod seeds;
+mod split_block;
 
 pub use mutate::Mutator;
 pub use seeds::{regressions, seeds, vectors};
@@ -56,6 +57,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("block", codecs::block),
     ("codec_packed", codecs::packed),
     ("codec_mini_block", mini_block::mini_block),
+    ("codec_split", codecs::split),
+    ("codec_split_block", split_block::split_block),
     ("codec_lz4", codecs::lz4),
     ("codec_shuffle", codecs::shuffle),
     ("codec_round_trip", codecs::round_trip),

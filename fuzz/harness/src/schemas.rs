@@ -6,8 +6,7 @@ use presence_format::{Column, Compression, DType, Order, Schema, TimeUnit};
 use crate::input::Input;
 use crate::planes;
 
-pub(crate) const COMPRESSIONS: [Compression; 3] =
-    [Compression::None, Compression::Lz4, Compression::Packed];
+pub(crate) const COMPRESSIONS: [Compression; 4] = Compression::OF_RECORDS;
 
 /// Some schema with small records.
 pub(crate) fn schema(input: &mut Input<'_>) -> Schema {

@@ -6,24 +6,24 @@
 
 use super::{BlockLayout, Lane};
 use crate::codec;
-use crate::codec::packed::LANES_MAX;
-use crate::codec::packed::runs::{self, Run};
+use crate::codec::runs::{self, Run, has_runs};
 use crate::error::{FormatError, Result};
 use crate::schema::Compression;
 
-pub use crate::codec::packed::runs::RUN_RECORDS;
+pub use crate::codec::runs::RUN_RECORDS;
 
 /// The runs of all lanes of a block.
 #[derive(Debug)]
 pub struct BlockRuns<'a> {
+    compression: Compression,
     lanes: Vec<(Lane, Vec<Run<'a>>)>,
 }
 
 impl BlockLayout {
     /// Whether blocks stored with `compression` are cut into runs that all lanes share.
     pub fn has_runs(&self, compression: Compression) -> bool {
-        let few = |lane: &Lane| (1..=LANES_MAX).contains(&lane.elements);
-        compression == Compression::Packed && !self.is_plane() && self.lanes().iter().all(few)
+        let has_runs = |lane: &Lane| has_runs(compression, lane.elements);
+        !self.is_plane() && self.lanes().iter().all(has_runs)
     }
 
     /// The runs of a stored payload of `records`; `None` where its codec has none that all lanes
@@ -49,13 +49,14 @@ impl BlockLayout {
                 .split_at_checked(u32::from_le_bytes(*length) as usize)
                 .ok_or_else(|| FormatError::corrupt(0, "lane beyond the payload"))?;
             rest = later;
-            let Some(runs) = runs::runs(lane.dtype, lane.elements, records, bytes)? else {
+            let Some(runs) = runs::runs(compression, lane.dtype, lane.elements, records, bytes)?
+            else {
                 return Ok(None);
             };
             lanes.push((*lane, runs));
         }
         if rest.is_empty() {
-            Ok(Some(BlockRuns { lanes }))
+            Ok(Some(BlockRuns { compression, lanes }))
         } else {
             Err(FormatError::corrupt(0, "bytes behind the last lane"))
         }
@@ -76,6 +77,6 @@ impl BlockRuns<'_> {
     pub fn decode(&self, lane: usize, run: usize, raw: &mut [u8]) -> Result<()> {
         let found = self.lanes.get(lane).and_then(|(lane, runs)| Some((lane, runs.get(run)?)));
         let (lane, run) = found.ok_or_else(|| FormatError::invalid("no such run"))?;
-        codec::decode(Compression::Packed, lane.dtype, lane.elements, run.bytes, raw)
+        codec::decode(self.compression, lane.dtype, lane.elements, run.bytes, raw)
     }
 }

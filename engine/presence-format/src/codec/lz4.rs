@@ -18,7 +18,7 @@
 //! - At most one byte is added to the column.
 //! - Decoding allocates at most one buffer of the column's length.
 
-use super::packed::LANES_MAX;
+use super::lanes::LANES_MAX;
 use super::shuffle;
 use super::word::Word;
 use crate::dtype::DType;

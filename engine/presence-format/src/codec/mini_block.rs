@@ -38,9 +38,10 @@
 pub(super) mod span;
 
 use super::bitpack::{self, MINI_BLOCK};
+use super::fields::Fields;
 use super::plan::{Mode, Plan, Planner};
 use super::word::{self, Word};
-use crate::error::{FormatError, Result};
+use crate::error::Result;
 
 const MODE_MASK: u8 = 0b11;
 const PATCHED: u8 = 0b100;
@@ -215,7 +216,7 @@ pub(crate) fn decode<'a, T: Word<B, L>, const B: usize, const L: usize>(
     float: bool,
     values: &mut [T],
 ) -> Result<&'a [u8]> {
-    let mut fields = Fields { stored, rest: stored };
+    let mut fields = Fields::new(stored);
     let [head] = *fields.array::<1>()?;
     if head & MODE_MASK == Mode::Raw as u8 {
         if head != 0 {
@@ -223,7 +224,7 @@ pub(crate) fn decode<'a, T: Word<B, L>, const B: usize, const L: usize>(
         }
         let words = fields.bytes(values.len().saturating_mul(B))?;
         word::load(words.as_chunks::<B>().0, values);
-        return Ok(fields.rest);
+        return Ok(fields.rest());
     }
     if !float && head & !(MODE_MASK | PATCHED) != 0 {
         return Err(fields.corrupt("decimals in a column that is not of floats"));
@@ -246,7 +247,7 @@ pub(crate) fn decode<'a, T: Word<B, L>, const B: usize, const L: usize>(
     if second {
         running_sum_twice(values, start, step);
     } else if delta {
-        running_sum(values, start);
+        word::running_sum(values, start);
     }
     if let Some(exponent) = usize::from(head >> DECIMAL_SHIFT).checked_sub(1) {
         let scale = SCALES.get(exponent).copied().unwrap_or(1.0);
@@ -255,32 +256,7 @@ pub(crate) fn decode<'a, T: Word<B, L>, const B: usize, const L: usize>(
     if head & EXCEPTED != 0 {
         fields.list(values, |word: T| word)?;
     }
-    Ok(fields.rest)
-}
-
-/// Sums are taken in 64 bits whatever the word: that is exact modulo its bits, and faster for the
-/// short ones.
-fn running_sum<T: Word<B, L>, const B: usize, const L: usize>(values: &mut [T], start: T) {
-    let mut sum = start.widen();
-    let (fours, rest) = values.as_chunks_mut::<4>();
-    for four in fours {
-        // Only one addition of four waits for the sum before it.
-        let [a, b, c, d] = *four;
-        let ab = a.add(b).widen();
-        let abc = ab.wrapping_add(c.widen());
-        let abcd = ab.wrapping_add(c.add(d).widen());
-        *four = [
-            T::truncate(sum.wrapping_add(a.widen())),
-            T::truncate(sum.wrapping_add(ab)),
-            T::truncate(sum.wrapping_add(abc)),
-            T::truncate(sum.wrapping_add(abcd)),
-        ];
-        sum = sum.wrapping_add(abcd);
-    }
-    for value in rest {
-        sum = sum.wrapping_add(value.widen());
-        *value = T::truncate(sum);
-    }
+    Ok(fields.rest())
 }
 
 fn running_sum_twice<T: Word<B, L>, const B: usize, const L: usize>(
@@ -296,33 +272,7 @@ fn running_sum_twice<T: Word<B, L>, const B: usize, const L: usize>(
     }
 }
 
-/// The fields of a mini-block, taken from the front.
-struct Fields<'a> {
-    stored: &'a [u8],
-    rest: &'a [u8],
-}
-
-impl<'a> Fields<'a> {
-    fn corrupt(&self, what: impl Into<String>) -> FormatError {
-        FormatError::corrupt((self.stored.len() - self.rest.len()) as u64, what)
-    }
-
-    fn truncated(&self) -> FormatError {
-        FormatError::truncated(self.stored.len() as u64, "bytes end inside a mini-block")
-    }
-
-    fn bytes(&mut self, count: usize) -> Result<&'a [u8]> {
-        let (bytes, rest) = self.rest.split_at_checked(count).ok_or_else(|| self.truncated())?;
-        self.rest = rest;
-        Ok(bytes)
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<&'a [u8; N]> {
-        let (bytes, rest) = self.rest.split_first_chunk().ok_or_else(|| self.truncated())?;
-        self.rest = rest;
-        Ok(bytes)
-    }
-
+impl Fields<'_> {
     /// Puts the words of a list of patches or exceptions in their places.
     fn list<T: Word<B, L>, const B: usize, const L: usize>(
         &mut self,

@@ -7,15 +7,21 @@
 //! - Every codec is lossless for every bit pattern of every element type.
 //! - Decoding fills all of its output or fails; it never panics, and never allocates more than a
 //!   small multiple of the output's length.
-//! - To what it cannot compress a codec adds at most one byte, `packed` one for each run of up to
-//!   1024 values of one element.
+//! - To what it cannot compress a codec adds at most one byte, `packed` and `split` one for each
+//!   run of up to 1024 values of one element.
 
 mod bitpack;
+mod fields;
+mod lanes;
 pub mod lz4;
 mod mini_block;
 pub mod packed;
 mod plan;
+pub mod runs;
 mod shuffle;
+pub mod split;
+mod split_block;
+mod split_plan;
 mod word;
 
 #[cfg(test)]
@@ -42,6 +48,7 @@ pub fn encode(
         Compression::None | Compression::Presence => out.extend_from_slice(raw),
         Compression::Lz4 => lz4::encode(dtype, elements_per_record, raw, out),
         Compression::Packed => packed::encode(dtype, elements_per_record, raw, out),
+        Compression::Split => split::encode(dtype, elements_per_record, raw, out),
     }
 }
 
@@ -64,6 +71,7 @@ pub fn decode(
         Compression::None | Compression::Presence => decode_raw(stored, raw),
         Compression::Lz4 => lz4::decode(dtype, elements_per_record, stored, raw),
         Compression::Packed => packed::decode(dtype, elements_per_record, stored, raw),
+        Compression::Split => split::decode(dtype, elements_per_record, stored, raw),
     }
 }
 

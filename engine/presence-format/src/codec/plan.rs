@@ -194,7 +194,10 @@ fn fit<T: Word<B, L>, const B: usize, const L: usize>(transformed: &[T]) -> (T, 
 }
 
 /// Least and greatest of `values` relative to `origin`, as two's complement. O(values).
-fn range<T: Word<B, L>, const B: usize, const L: usize>(values: &[T], origin: T) -> (T, T) {
+pub(super) fn range<T: Word<B, L>, const B: usize, const L: usize>(
+    values: &[T],
+    origin: T,
+) -> (T, T) {
     // As many values abreast as keep the processor's vectors, or its scalar units, busy.
     match B {
         1 => range_abreast::<T, B, L, 32>(values, origin),

@@ -33,6 +33,8 @@ pub(crate) trait Word<const B: usize, const L: usize>:
     fn or(self, other: Self) -> Self;
     /// Bitwise and.
     fn and(self, other: Self) -> Self;
+    /// Shift right by `count < BITS` of the word read as two's complement.
+    fn signed_shr(self, count: u32) -> Self;
     /// The lesser of two words read as two's complement.
     fn signed_min(self, other: Self) -> Self;
     /// The greater of two words read as two's complement.
@@ -109,6 +111,10 @@ macro_rules! words {
                 self & other
             }
             #[inline(always)]
+            fn signed_shr(self, count: u32) -> Self {
+                (self as $signed).wrapping_shr(count) as Self
+            }
+            #[inline(always)]
             fn signed_min(self, other: Self) -> Self {
                 (self as $signed).min(other as $signed) as Self
             }
@@ -172,6 +178,36 @@ pub(crate) fn store<T: Word<B, L>, const B: usize, const L: usize>(
     }
     for (bytes, value) in rest_out.iter_mut().zip(rest) {
         *bytes = value.to_le();
+    }
+}
+
+/// Replaces each of `values` by `start` and the sum of all up to it. O(values).
+///
+/// Sums are taken in 64 bits whatever the word: that is exact modulo its bits, and faster for the
+/// short ones.
+pub(crate) fn running_sum<T: Word<B, L>, const B: usize, const L: usize>(
+    values: &mut [T],
+    start: T,
+) {
+    let mut sum = start.widen();
+    let (fours, rest) = values.as_chunks_mut::<4>();
+    for four in fours {
+        // Only one addition of four waits for the sum before it.
+        let [a, b, c, d] = *four;
+        let ab = a.add(b).widen();
+        let abc = ab.wrapping_add(c.widen());
+        let abcd = ab.wrapping_add(c.add(d).widen());
+        *four = [
+            T::truncate(sum.wrapping_add(a.widen())),
+            T::truncate(sum.wrapping_add(ab)),
+            T::truncate(sum.wrapping_add(abc)),
+            T::truncate(sum.wrapping_add(abcd)),
+        ];
+        sum = sum.wrapping_add(abcd);
+    }
+    for value in rest {
+        sum = sum.wrapping_add(value.widen());
+        *value = T::truncate(sum);
     }
 }
 

@@ -240,7 +240,7 @@ mod tests {
         let mut random = Random(seed);
         let count = if cfg!(miri) { 1200 } else { 40_000 };
         let all = rows(&mut random, count);
-        for compression in [Compression::Packed, Compression::None, Compression::Lz4] {
+        for compression in Compression::OF_RECORDS {
             let options =
                 Options { block_bytes: 128 << 10, background: false, ..Options::default() };
             let db = Database::create_on(Arc::new(MemoryDevice::new()), options).unwrap();

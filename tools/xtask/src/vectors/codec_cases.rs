@@ -1,4 +1,4 @@
-//! Vectors of the codecs: blocks stored as `lz4` and as `packed`.
+//! Vectors of the codecs: blocks stored as `lz4`, as `packed` and as `split`.
 
 use presence_format::schema::{Column, Order, Schema};
 use presence_format::{Compression, DType};
@@ -13,7 +13,8 @@ const RECORDS: u64 = 1_024 + 77;
 
 /// Every vector of this file.
 pub(super) fn all() -> Result<Vec<Vector>> {
-    Ok(vec![lz4()?, packed_ints()?, packed_floats()?, packed_decimals()?, packed_lanes()?])
+    let packed = [packed_ints()?, packed_floats()?, packed_decimals()?, packed_lanes()?];
+    Ok([lz4()?].into_iter().chain(packed).chain([split_events()?, split_ints()?]).collect())
 }
 
 /// Numbers without pattern, the same ones every time.
@@ -141,4 +142,55 @@ fn packed_lanes() -> Result<Vector> {
     let rows: Vec<Row> = (0..40).map(row).collect();
     let about = "Packed records of 2 and 3 elements, a lane each, and of 65, which share one";
     sealed("packed-lanes", about, &stream, &[(Compression::Packed, &rows)])
+}
+
+/// Edges that drift over a sensor, row by row, as cameras tell of them; and some noise.
+fn split_events() -> Result<Vector> {
+    let columns: [(&str, DType, &[u32]); 3] =
+        [("x", DType::U16, &[]), ("y", DType::U16, &[]), ("polarity", DType::Bool, &[])];
+    let schema = schema(&columns, Compression::Split)?.with_order(Order::NonDecreasing);
+    let stream = new_stream(1, "camera", &schema);
+    let row = |index: u64| {
+        // Rows of two to five events at a time, ten rows a moment.
+        let row = index * 2 / 7;
+        let is_noise = noise(index) % 40 == 7;
+        let edge = 200 + row % 480 / 3 + noise(index) % 16;
+        let x = if is_noise { noise(index + 1) % 640 } else { edge };
+        let y = if is_noise { noise(index + 2) % 480 } else { row % 480 };
+        let polarity = u8::from(row / 24 % 2 == 0);
+        let ts = START_US + (row / 10 * 25) as i64;
+        Row::new(ts, [Num::Uint(x), Num::Uint(y), Num::Bool(polarity)])
+    };
+    let rows: Vec<Row> = (0..RECORDS).map(row).collect();
+    let about = "Events of a camera, split: rows, noise, a full block and a short one";
+    sealed("split-events", about, &stream, &[(Compression::Split, &rows)])
+}
+
+fn split_ints() -> Result<Vector> {
+    let columns: [(&str, DType, &[u32]); 5] = [
+        ("outliers", DType::I32, &[]),
+        ("magnitudes", DType::I64, &[]),
+        ("noise", DType::U64, &[]),
+        ("pair", DType::I16, &[2]),
+        ("single", DType::F32, &[]),
+    ];
+    let stream = new_stream(1, "numbers", &schema(&columns, Compression::Split)?);
+    let row = |index: u64| {
+        let far = index % 199 == 5;
+        let outlier = if far { -2_000_000_000 + index as i64 } else { (noise(index) % 50) as i64 };
+        // Most are small, some are large, few are huge.
+        let bits = match noise(index + 9) % 20 {
+            0 => 24,
+            1..=4 => 12,
+            _ => 3,
+        };
+        let mut elements = vec![Num::Int(outlier), Num::Int((noise(index) >> (64 - bits)) as i64)];
+        elements.extend([Num::Uint(noise(index)), Num::Int(index as i64)]);
+        elements.push(Num::Int(if index % 11 == 3 { -30_000 } else { -5 * index as i64 }));
+        elements.push(Num::Single(1.0 + index as f32 / 128.0));
+        Row::new(jittered(index), elements)
+    };
+    let rows: Vec<Row> = (0..150).map(row).collect();
+    let about = "Numbers, split: lists of places, far words of far words, lanes, and raw";
+    sealed("split-ints", about, &stream, &[(Compression::Split, &rows)])
 }

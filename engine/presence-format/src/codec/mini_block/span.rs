@@ -21,12 +21,12 @@ pub(crate) fn span<T: Word<B, L>, const B: usize, const L: usize>(
     stored: &[u8],
     count: usize,
 ) -> Result<(Bounds, &[u8])> {
-    let mut fields = Fields { stored, rest: stored };
+    let mut fields = Fields::new(stored);
     let [head] = *fields.array::<1>()?;
     let mode = head & MODE_MASK;
     if mode == Mode::Raw as u8 {
         fields.bytes(count.saturating_mul(B))?;
-        return Ok((None, fields.rest));
+        return Ok((None, fields.rest()));
     }
     let width = u32::from(fields.array::<1>()?[0]);
     if width > T::BITS {
@@ -51,5 +51,5 @@ pub(crate) fn span<T: Word<B, L>, const B: usize, const L: usize>(
             }
         }
     }
-    Ok((is_plain.then_some(bounds), fields.rest))
+    Ok((is_plain.then_some(bounds), fields.rest()))
 }

@@ -9,7 +9,7 @@ mod runs;
 use super::*;
 use proptest::prelude::*;
 
-const CODECS: [Compression; 3] = [Compression::None, Compression::Lz4, Compression::Packed];
+const CODECS: [Compression; 4] = Compression::OF_RECORDS;
 
 /// SplitMix64.
 pub(super) struct Random(pub(super) u64);
@@ -165,23 +165,27 @@ proptest! {
 
 #[test]
 fn truncation_anywhere_is_an_error() {
-    for dtype in DType::ALL {
-        for kind in 0..KINDS {
-            for records in [1, 70, 1024, 1030] {
+    for codec in [Compression::Packed, Compression::Split] {
+        for dtype in DType::ALL {
+            for (kind, records) in
+                (0..KINDS).flat_map(|kind| [1, 70, 1024, 1030].map(|n| (kind, n)))
+            {
                 if cfg!(miri) && (records > 1 || kind > 3) {
                     continue;
                 }
-                let raw = column(kind, dtype, 1, records, 5);
-                let mut stored = Vec::new();
-                encode(Compression::Packed, dtype, 1, &raw, &mut stored);
-                let mut back = vec![0; raw.len()];
-                let step = (stored.len() / 200).max(1);
-                for cut in (0..stored.len()).step_by(step) {
-                    let error = decode(Compression::Packed, dtype, 1, &stored[..cut], &mut back);
-                    let kind = error.map_err(|error| error.kind);
-                    assert_eq!(kind, Err(crate::FormatErrorKind::Truncated));
-                }
+                truncated_anywhere(codec, dtype, &column(kind, dtype, 1, records, 5));
             }
         }
+    }
+}
+
+fn truncated_anywhere(codec: Compression, dtype: DType, raw: &[u8]) {
+    let mut stored = Vec::new();
+    encode(codec, dtype, 1, raw, &mut stored);
+    let mut back = vec![0; raw.len()];
+    for cut in (0..stored.len()).step_by((stored.len() / 200).max(1)) {
+        let error = decode(codec, dtype, 1, &stored[..cut], &mut back);
+        let kind = error.map_err(|error| error.kind);
+        assert_eq!(kind, Err(crate::FormatErrorKind::Truncated));
     }
 }

@@ -1,16 +1,18 @@
-//! Runs of packed columns: together they are the column, and their bounds hold.
+//! Runs of packed and split columns: together they are the column, and their bounds hold.
 //!
 //! # Invariants
 //! - Data is made from a printed seed: a failure replays.
 
 use super::*;
-use crate::codec::packed::runs::{RUN_RECORDS, Run, runs};
+use crate::codec::runs::{RUN_RECORDS, Run, runs};
+
+const WITH_RUNS: [Compression; 2] = [Compression::Packed, Compression::Split];
 
 /// Checks the runs of a sound column.
-fn check(dtype: DType, elements: usize, raw: &[u8], stored: &[u8]) {
+fn check(by: Compression, dtype: DType, elements: usize, raw: &[u8], stored: &[u8]) {
     let value_bytes = dtype.bytes() * elements;
     let records = raw.len() / value_bytes;
-    let found = runs(dtype, elements, records, stored).unwrap();
+    let found = runs(by, dtype, elements, records, stored).unwrap();
     let Some(found) = found else {
         assert!(elements > 64);
         return;
@@ -20,7 +22,7 @@ fn check(dtype: DType, elements: usize, raw: &[u8], stored: &[u8]) {
     assert_eq!(found.len(), pieces.len());
     for (Run { bytes, bounds }, raw) in found.into_iter().zip(pieces) {
         let mut back = vec![0xa5; raw.len()];
-        decode(Compression::Packed, dtype, elements, bytes, &mut back).unwrap();
+        decode(by, dtype, elements, bytes, &mut back).unwrap();
         assert!(back == raw);
         for word in raw.chunks(dtype.bytes()) {
             let mut wide = [0; 8];
@@ -40,21 +42,22 @@ proptest! {
         kind in 0..KINDS,
         elements in arb_elements(),
         records in arb_records(),
+        by in prop::sample::select(&WITH_RUNS),
         seed: u64,
     ) {
         let records = if elements > 1 { records.min(1500) / elements.min(3) } else { records };
         let records = if cfg!(miri) { records.min(60) / elements } else { records };
         let raw = column(kind, dtype, elements, records, seed);
         let mut stored = Vec::new();
-        encode(Compression::Packed, dtype, elements, &raw, &mut stored);
-        check(dtype, elements, &raw, &stored);
+        encode(by, dtype, elements, &raw, &mut stored);
+        check(by, dtype, elements, &raw, &stored);
         for cut in [0, stored.len() / 2, stored.len().saturating_sub(1)] {
             if cut < stored.len() && elements <= 64 {
-                prop_assert!(runs(dtype, elements, records, &stored[..cut]).is_err());
+                prop_assert!(runs(by, dtype, elements, records, &stored[..cut]).is_err());
             }
         }
         stored.push(0);
-        prop_assert!(elements > 64 || runs(dtype, elements, records, &stored).is_err());
+        prop_assert!(elements > 64 || runs(by, dtype, elements, records, &stored).is_err());
     }
 
     #[test]
@@ -62,9 +65,10 @@ proptest! {
         dtype in arb_dtype(),
         elements in 0..70_usize,
         records in arb_records(),
+        by in prop::sample::select(&WITH_RUNS),
         stored in proptest::collection::vec(any::<u8>(), 0..600),
     ) {
-        let _ = runs(dtype, elements, records, &stored);
+        let _ = runs(by, dtype, elements, records, &stored);
     }
 }
 
@@ -72,19 +76,24 @@ proptest! {
 fn bounds_are_told_of_values_with_and_without_patches() {
     let mut random = Random(3);
     let mut values: Vec<u16> = (0..1500).map(|_| 300 + (random.next() % 61) as u16).collect();
-    values[10] = 12;
+    values[10] = 120;
     values[1200] = 900;
     let raw: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-    let mut stored = Vec::new();
-    encode(Compression::Packed, DType::U16, 1, &raw, &mut stored);
-    check(DType::U16, 1, &raw, &stored);
-    let found = runs(DType::U16, 1, 1500, &stored).unwrap().unwrap();
-    let bounds: Vec<_> = found.iter().map(|run| run.bounds.unwrap()).collect();
-    assert!(bounds[0].0 <= 12 && bounds[0].1 < 900, "{bounds:?}");
-    assert!(bounds[1].0 > 12 && bounds[1].1 >= 900, "{bounds:?}");
+    for by in WITH_RUNS {
+        let mut stored = Vec::new();
+        encode(by, DType::U16, 1, &raw, &mut stored);
+        check(by, DType::U16, 1, &raw, &stored);
+        let found = runs(by, DType::U16, 1, 1500, &stored).unwrap().unwrap();
+        let bounds: Vec<_> = found.iter().map(|run| run.bounds.unwrap()).collect();
+        assert!(bounds[0].0 <= 120 && bounds[0].1 < 900, "{bounds:?}");
+        assert!(bounds[1].0 > 120 && bounds[1].1 >= 900, "{bounds:?}");
+    }
     // Differences tell nothing.
     let clock: Vec<u8> = (0..1024_u64).flat_map(|t| (t * 1000).to_le_bytes()).collect();
-    stored.clear();
-    encode(Compression::Packed, DType::I64, 1, &clock, &mut stored);
-    assert_eq!(runs(DType::I64, 1, 1024, &stored).unwrap().unwrap()[0].bounds, None);
+    for by in WITH_RUNS {
+        let mut stored = Vec::new();
+        encode(by, DType::I64, 1, &clock, &mut stored);
+        let found = runs(by, DType::I64, 1, 1024, &stored).unwrap().unwrap();
+        assert_eq!(found[0].bounds, None);
+    }
 }
