@@ -20,8 +20,8 @@ use crate::setup::{Setup, filled, reopened};
 
 /// Records of a window.
 pub const WINDOW: usize = 5000;
-/// Records of a block of 64 KiB.
-const BLOCK: usize = 4094;
+/// Records of a block of 128 KiB, the engine's own.
+const BLOCK: usize = 8190;
 
 /// Timestamps and values in two mapped files.
 struct Columns {

@@ -230,3 +230,22 @@ fn threads_begin_with_the_first_page_that_is_fetched_ahead() {
     assert_eq!(stream.iter().unwrap().count() as u64, RECORDS);
     assert_eq!(cache.stats().workers, 2);
 }
+
+/// Without room for any page, a window loads each of its pages once all the same.
+#[test]
+fn a_window_loads_the_pages_of_its_ends_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let cache = PageCache::with_workers(0, 0);
+    let (_db, stream) = filled(dir.path(), 0, options(&cache, false));
+    let (mut slices, mut loads, mut more) = (0, 0, 0);
+    for first in (1..RECORDS - 40).step_by(97) {
+        let before = cache.stats().loads;
+        let window = stream.window(ts(first)..ts(first + 30)).unwrap();
+        let here = window.slices().map(Result::unwrap).count() as u64;
+        let loaded = cache.stats().loads - before;
+        // The first record of a block is found behind the last one of the block before.
+        assert!(loaded >= here && loaded <= here + 1, "{loaded} loads of {here} pages");
+        (slices, loads, more) = (slices + here, loads + loaded, more + u64::from(loaded > here));
+    }
+    assert!(loads > 60 && more < slices / 4, "{loads} loads of {slices} pages, {more} more");
+}

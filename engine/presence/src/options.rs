@@ -53,7 +53,8 @@ pub struct Options {
     /// Full blocks that may wait to be written before `append` waits for them. 16 MiB:
     /// enough for the pause of a roll, little enough to stay in a last-level cache.
     pub write_buffer_bytes: usize,
-    /// Decoded and copied pages kept for readers. 64 MiB. Mapped pages do not count.
+    /// Decoded and copied pages kept for readers. 64 MiB. Mapped pages do not count, nor what
+    /// windows hold while they live: up to 4 MiB.
     pub cache_bytes: usize,
     /// A cache to share with other databases, and its budget with it, in the place of one of
     /// `cache_bytes`.

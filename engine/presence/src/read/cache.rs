@@ -15,10 +15,11 @@ use std::collections::HashMap;
 use presence_cache::policy::ScanResistant;
 use presence_cache::{LoadError, PrefetchCache, Provider, SourceError, SourceKey, Sources, Stats};
 
+use super::ends::HELD_BYTES_MAX;
 use super::lane::Lane;
 use super::slot::{OwnedPage, Slot};
 use crate::error::{Error, Result};
-use crate::shim::atomic::{AtomicU64, Ordering};
+use crate::shim::atomic::{AtomicU64, AtomicUsize, Ordering};
 use crate::shim::{Arc, Mutex, OnceLock, Weak, lock};
 
 /// What a page costs beyond its bytes.
@@ -183,6 +184,8 @@ pub(crate) struct Pages {
     /// The database in the cache.
     number: u32,
     next_lane: AtomicU64,
+    /// Bytes that windows hold.
+    held: AtomicUsize,
 }
 
 impl Default for Pages {
@@ -198,7 +201,13 @@ impl Pages {
         let lanes = Mutex::default();
         let database = Arc::new(Database { lanes, loads: Arc::clone(&cache.0.loads) });
         let number = cache.0.sources.add_shared(Arc::clone(&database));
-        Self { cache: cache.clone(), database, number, next_lane: AtomicU64::new(0) }
+        Self {
+            cache: cache.clone(),
+            database,
+            number,
+            next_lane: AtomicU64::new(0),
+            held: AtomicUsize::new(0),
+        }
     }
 
     /// The cache they are in.
@@ -247,6 +256,21 @@ impl Pages {
             slot.hang(&page);
         }
         Ok(page)
+    }
+
+    /// Takes a window's pages into account, where there is room for them. Whether there is.
+    pub(crate) fn hold(&self, bytes: usize) -> bool {
+        let before = self.held.fetch_add(bytes, Ordering::Relaxed);
+        let fits = before.saturating_add(bytes) <= HELD_BYTES_MAX;
+        if !fits {
+            self.release(bytes);
+        }
+        fits
+    }
+
+    /// A window has let go of its pages.
+    pub(crate) fn release(&self, bytes: usize) {
+        self.held.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     /// How many bytes of pages to fetch ahead of a scan.

@@ -7,6 +7,7 @@
 //!   are found in a cache whose readers share its locks.
 
 pub(crate) mod cache;
+pub(crate) mod ends;
 pub(crate) mod gather;
 pub(crate) mod lane;
 pub(crate) mod page;

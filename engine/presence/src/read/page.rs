@@ -107,6 +107,15 @@ impl Page {
         Self { bytes: Bytes::Tail(part.clone()), layout, records }
     }
 
+    /// The bytes of a block that had to be decoded; `None` for what lies in a map or in the tail.
+    pub(crate) fn decoded_bytes(&self) -> Option<usize> {
+        match &self.bytes {
+            Bytes::Owned(bytes) => Some(bytes.len()),
+            Bytes::Apart(bytes) => Some(bytes.len()),
+            Bytes::Mapped { .. } | Bytes::Tail(_) => None,
+        }
+    }
+
     /// Number of records.
     pub(crate) fn records(&self) -> usize {
         self.records

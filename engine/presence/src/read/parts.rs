@@ -8,6 +8,7 @@
 
 use std::ops::Range;
 
+use super::ends::{Held, Recent};
 use super::view::{Position, Reader};
 use super::window::Window;
 use crate::error::{Error, Result};
@@ -42,11 +43,13 @@ impl Window {
         if step == 0 {
             return Err(Error::invalid("a window is cut into parts of at least one unit of time"));
         }
-        Ok(ByTime { window: self, from: Some(origin), step })
+        let (from, recent) = (Some(origin), Recent::default());
+        Ok(ByTime { window: self, from, step, recent })
     }
 
     fn between(&self, start: Position, end: Position) -> Self {
-        Self { core: self.core.clone(), snapshot: self.snapshot.clone(), start, end }
+        let held = self.held.part(start.piece..=end.piece);
+        Self { core: self.core.clone(), snapshot: self.snapshot.clone(), start, end, held }
     }
 }
 
@@ -95,23 +98,27 @@ pub struct ByTime<'a> {
     window: &'a Window,
     from: Option<i64>,
     step: u64,
+    recent: Recent,
 }
 
 impl ByTime<'_> {
-    fn part(&self, from: i64) -> Result<Option<(i64, Window)>> {
+    fn part(&mut self, from: i64) -> Result<Option<(i64, Window)>> {
         let window = self.window;
         let reader = window.reader();
         let until = from.checked_add_unsigned(self.step);
         let inside = |at: Position| at.clamp(window.start, window.end);
-        let start = inside(reader.position_after(from, false)?);
+        let start = inside(reader.position_after(from, false, &mut self.recent)?);
         if start >= window.end {
             return Ok(None);
         }
         let end = match until {
-            Some(until) => inside(reader.position_after(until, false)?),
+            Some(until) => inside(reader.position_after(until, false, &mut self.recent)?),
             None => window.end,
         };
-        Ok(Some((from, window.between(start, end.max(start)))))
+        let end = end.max(start);
+        let mut part = window.between(start, end);
+        part.held = Held::new(&self.recent, start.piece..=end.piece, &window.core.pages);
+        Ok(Some((from, part)))
     }
 }
 

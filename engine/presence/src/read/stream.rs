@@ -8,6 +8,7 @@ use std::ops::RangeBounds;
 
 use presence_format::{Column, Schema};
 
+use super::ends::Recent;
 use super::gather::Gathered;
 use super::page::Page;
 use super::typed::TypedStream;
@@ -215,11 +216,12 @@ impl Stream {
             if let Some(next) = t.checked_add(1) {
                 reader.refuse_gaps(t, next)?;
             }
-            let position = reader.position_after(t, true)?;
+            let mut recent = Recent::default();
+            let position = reader.position_after(t, true, &mut recent)?;
             if position >= reader.end() {
                 return Ok(None);
             }
-            Ok(RecordRef::new(reader.page(position.piece)?, position.index))
+            Ok(RecordRef::new(recent.page(reader, position.piece)?, position.index))
         })
     }
 

@@ -10,6 +10,7 @@ use presence_format::block::BlockLayout;
 use presence_format::{Order, Plane};
 
 use super::cache::Pages;
+use super::ends::Recent;
 use super::page::{Page, PageView};
 use super::run::Run;
 use super::search;
@@ -354,17 +355,28 @@ impl Reader<'_> {
     /// The positions behind the last record before `from`, and behind the last at or before `to`:
     /// where a window begins and ends. Both ends are looked up before either is searched, so that
     /// their cache misses overlap.
-    pub(crate) fn window(&self, from: i64, to: i64) -> Result<(Position, Position)> {
+    pub(crate) fn window(
+        &self,
+        from: i64,
+        to: i64,
+        recent: &mut Recent,
+    ) -> Result<(Position, Position)> {
         let (start, end) = (self.place_before(from, false), self.place_before(to, true));
         for place in [&start, &end].into_iter().flatten() {
             self.touch_place(place);
         }
-        Ok((self.behind(start, from, false)?, self.behind(end, to, true)?))
+        let start = self.behind(start, from, false, recent)?;
+        Ok((start, self.behind(end, to, true, recent)?))
     }
 
     /// The position behind the last record at or before `t` (`inclusive`), or before it.
-    pub(crate) fn position_after(&self, t: i64, inclusive: bool) -> Result<Position> {
-        self.behind(self.place_before(t, inclusive), t, inclusive)
+    pub(crate) fn position_after(
+        &self,
+        t: i64,
+        inclusive: bool,
+        recent: &mut Recent,
+    ) -> Result<Position> {
+        self.behind(self.place_before(t, inclusive), t, inclusive, recent)
     }
 
     fn touch_place(&self, place: &Place<'_>) {
@@ -376,13 +388,19 @@ impl Reader<'_> {
         }
     }
 
-    fn behind(&self, place: Option<Place<'_>>, t: i64, inclusive: bool) -> Result<Position> {
+    fn behind(
+        &self,
+        place: Option<Place<'_>>,
+        t: i64,
+        inclusive: bool,
+        recent: &mut Recent,
+    ) -> Result<Position> {
         let Some(place) = place else { return Ok(Position { piece: 0, index: 0 }) };
         let count = |times: &[i64]| search::count_near(times, place.guess, t, inclusive);
         let mapped = place.block.and_then(|(run, block)| run.mapped_block(block));
         let count = match mapped {
             Some(bytes) => count(PageView::decoded(bytes, self.layout, place.records).times()),
-            None => count(self.page(place.piece)?.times()),
+            None => count(recent.page(self, place.piece)?.times()),
         };
         // The piece's first record qualifies, so the count is at least one in a sound block.
         let index = count.saturating_sub(1);

@@ -2,6 +2,7 @@
 //!
 //! # Invariants
 //! - A window is fixed when it is made; records appended later are not in it.
+//! - The pages in which it begins and ends are found once and held, where there is room.
 //! - Slices are handed out in order, without a copy, and each keeps its page alive.
 //! - After an error the iterator ends: nothing is skipped silently.
 
@@ -9,6 +10,7 @@ use std::ops::{Bound, Range, RangeBounds};
 
 use presence_format::{Column, DType, Scalar};
 
+use super::ends::{Held, Recent};
 use super::page::{Page, PageView};
 use super::stream::RecordRef;
 use super::view::{Position, Reader};
@@ -71,6 +73,7 @@ pub struct Window {
     pub(super) snapshot: Snapshot,
     pub(super) start: Position,
     pub(super) end: Position,
+    pub(super) held: Held,
 }
 
 impl Window {
@@ -83,20 +86,22 @@ impl Window {
         let snapshot = Snapshot::new(stream);
         let closed = closed(range)?;
         let reader = snapshot.reader(&core.pages);
+        let mut recent = Recent::default();
         let (start, end) = match closed {
             None => (reader.end(), reader.end()),
             Some((from, to)) => {
                 if !options.skip_gaps {
                     reader.refuse_gaps(from, to)?;
                 }
-                let (mut start, end) = reader.window(from, to)?;
-                if options.carry_in && !starts_at(&reader, start, from)? {
+                let (mut start, end) = reader.window(from, to, &mut recent)?;
+                if options.carry_in && !starts_at(&reader, start, from, &mut recent)? {
                     start = reader.previous(start).unwrap_or(start);
                 }
                 (start, end.max(start))
             }
         };
-        Ok(Self { core: Arc::clone(core), snapshot, start, end })
+        let held = Held::new(&recent, start.piece..=end.piece, &core.pages);
+        Ok(Self { core: Arc::clone(core), snapshot, start, end, held })
     }
 
     /// The records whose sequence is in `range`, as far as they can be read.
@@ -117,7 +122,7 @@ impl Window {
             });
             (start, end.unwrap_or(start))
         };
-        Self { core: Arc::clone(core), snapshot, start, end }
+        Self { core: Arc::clone(core), snapshot, start, end, held: Held::default() }
     }
 
     pub(super) fn reader(&self) -> Reader<'_> {
@@ -145,7 +150,8 @@ impl Window {
     /// The records as slices, one a block, in order. A damaged block is an error, and the last
     /// item.
     pub fn slices(&self) -> Slices<'_> {
-        Slices { reader: self.reader(), next: self.start, end: self.end, asked: 0 }
+        let (reader, held) = (self.reader(), &self.held);
+        Slices { reader, held, next: self.start, end: self.end, asked: 0 }
     }
 
     /// The records as one slice without a copy, where they lie in one block; else `None`.
@@ -215,17 +221,18 @@ impl Window {
 }
 
 /// Whether the record at `position` has timestamp `t`.
-fn starts_at(reader: &Reader<'_>, position: Position, t: i64) -> Result<bool> {
+fn starts_at(reader: &Reader<'_>, position: Position, t: i64, recent: &mut Recent) -> Result<bool> {
     if position >= reader.end() {
         return Ok(false);
     }
-    Ok(reader.page(position.piece)?.times().get(position.index) == Some(&t))
+    Ok(recent.page(reader, position.piece)?.times().get(position.index) == Some(&t))
 }
 
 /// The slices of a [`Window`].
 #[derive(Debug, Clone)]
 pub struct Slices<'a> {
     reader: Reader<'a>,
+    held: &'a Held,
     next: Position,
     end: Position,
     /// The piece up to which was asked ahead.
@@ -240,7 +247,11 @@ impl Iterator for Slices<'_> {
             return None;
         }
         let Position { piece, index } = self.next;
-        match self.reader.page(piece) {
+        let page = match self.held.page(piece) {
+            Some(page) => Ok(page.clone()),
+            None => self.reader.page(piece),
+        };
+        match page {
             Ok(page) => {
                 let stop = if piece == self.end.piece { self.end.index } else { page.records() };
                 self.next = Position { piece: piece + 1, index: 0 };
