@@ -1,7 +1,7 @@
 //! The cache on traces, beside caches of others: time of a hit, share of hits with prefetching and
 //! without, and time of a replay where the provider takes its time.
 //!
-//! `-- --test` runs everything once on little data.
+//! `-- --test` runs everything once on little data, `-- --patterns` the last table alone.
 //!
 //! # Invariants
 //! - Every cache sees the same trace; times are taken in turns. Nothing here asserts a time.
@@ -10,6 +10,7 @@
 
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::hint::black_box;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -20,9 +21,12 @@ use presence_cache::predict::Silent;
 use presence_cache::{Builder, PrefetchCache, Provider};
 
 fn main() {
-    let test = std::env::args().any(|argument| argument == "--test");
-    hits(if test { 2 } else { 15 }, if test { 10_000 } else { 1_000_000 });
-    ratios(if test { 20_000 } else { 1_000_000 });
+    let has = |wanted: &str| std::env::args().any(|argument| argument == wanted);
+    let test = has("--test");
+    if !has("--patterns") {
+        hits(if test { 2 } else { 15 }, if test { 10_000 } else { 1_000_000 });
+        ratios(if test { 20_000 } else { 1_000_000 });
+    }
     patterns(test);
 }
 
@@ -275,8 +279,27 @@ fn steps(name: &str, count: i64) -> Vec<i64> {
     (0..count).map(step).collect()
 }
 
+/// Threads that load at once: a reader and four workers, or as many readers.
+const PARALLEL: usize = 5;
+
+/// Milliseconds until `readers` threads, each of which takes the next one, have asked for all keys.
+fn time(keys: &[i64], readers: usize, cache: &PrefetchCache<i64, i64, Slow>) -> u128 {
+    let (next, began) = (AtomicUsize::new(0), Instant::now());
+    std::thread::scope(|scope| {
+        for _ in 0..readers {
+            scope.spawn(|| {
+                while let Some(key) = keys.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    cache.get(key).unwrap();
+                }
+            });
+        }
+    });
+    began.elapsed().as_millis()
+}
+
 /// The patterns and sizes of the reference: hits at 5 ms a load and 10 ms between questions, and
-/// the time of it all with nothing between them, beside plain LRU.
+/// the time of it all with nothing between them, beside plain LRU: asked by one reader, and by so
+/// many that as many loads run at once as ours has.
 fn patterns(test: bool) {
     let (load, think) = if test { (0, 0) } else { (5, 10) };
     let (load, think) = (Duration::from_millis(load), Duration::from_millis(think));
@@ -284,8 +307,12 @@ fn patterns(test: bool) {
     let builder = || -> Builder<i64, Slow> {
         PrefetchCache::builder(Slow(load, LENGTH)).entries_max(100).prefetch_max(20)
     };
-    println!("\n| pattern | hits, % | loads | wasted, % | at once, ms | LRU, ms | predictor, us |");
-    println!("|---|---|---|---|---|---|---|");
+    println!("\nAt once, ms: one reader, and {PARALLEL}.\n");
+    println!(
+        "| pattern | hits, % | loads | wasted, % | ours, 1 | LRU, 1 | LRU, {PARALLEL} | ours, \
+         {PARALLEL} | predictor, us |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|");
     for name in ["sequential", "backward", "stride 17", "jumps", "mixed", "loop of 150", "random"] {
         let keys = steps(name, count);
         let cache = builder().build();
@@ -298,18 +325,18 @@ fn patterns(test: bool) {
         let loads = stats.loads + stats.prefetches_started;
         let wasted = (stats.prefetches_wasted + stats.unused as u64) as f64 / loads as f64;
         let predictor = stats.predictor_time.as_secs_f64() / stats.predictions.max(1) as f64;
-        let time = |cache: PrefetchCache<i64, i64, Slow>| {
-            let began = Instant::now();
-            for key in &keys {
-                cache.get(key).unwrap();
-            }
-            began.elapsed().as_millis()
-        };
-        let (ours, plain) = (time(builder().build()), time(builder().predictor(Silent).build()));
+        let plain = || builder().predictor(Silent).workers(0).build();
+        let times = [
+            time(&keys, 1, &builder().build()),
+            time(&keys, 1, &plain()),
+            time(&keys, PARALLEL, &plain()),
+            time(&keys, PARALLEL, &builder().build()),
+        ];
         let rate = stats.hit_rate() * 100.0;
         println!(
-            "| {name} | {rate:.1} | {loads} | {:.1} | {ours} | {plain} | {:.2} |",
+            "| {name} | {rate:.1} | {loads} | {:.1} | {} | {:.2} |",
             wasted * 100.0,
+            times.map(|ms| ms.to_string()).join(" | "),
             predictor * 1e6
         );
     }
