@@ -77,12 +77,25 @@ impl View<'_> {
             into.iter_mut().zip(numbers).for_each(|(place, bytes)| put(place, number(*bytes)));
             numbers.len()
         } else {
-            let rows = self.bytes.chunks(self.stride.max(1));
-            // The last row may be cut behind the number: the rows before were cut at the element.
-            for (place, row) in into.iter_mut().zip(rows.clone()) {
-                put(place, row.first_chunk().map_or(i64::MIN, |bytes| number(*bytes)));
+            let stride = self.stride.max(1);
+            let whole = self.bytes.chunks_exact(stride);
+            let (count, rest) = (whole.len(), whole.remainder());
+            if stride >= N {
+                // Here the compiler knows that the number is there.
+                for (place, row) in into.iter_mut().zip(whole) {
+                    put(place, row.first_chunk().map_or(i64::MIN, |bytes| number(*bytes)));
+                }
+            } else {
+                into.iter_mut().take(count).for_each(|place| put(place, i64::MIN));
             }
-            rows.len()
+            // The last row may be cut behind the number: the rows before were cut at the element.
+            match into.get_mut(count) {
+                Some(place) if !rest.is_empty() => {
+                    put(place, rest.first_chunk().map_or(i64::MIN, |bytes| number(*bytes)));
+                    count + 1
+                }
+                _ => count,
+            }
         };
         into.iter_mut().skip(rows).for_each(|place| put(place, i64::MIN));
     }

@@ -83,12 +83,26 @@ impl Input {
 
     /// `bytes` at an address, which the caller has bounded.
     pub(super) fn bytes(&mut self, address: u64, bytes: u64) -> Result<Vec<u8>> {
+        self.bytes_into(address, bytes, Vec::new())
+    }
+
+    /// The same in memory that was used before.
+    pub(super) fn bytes_into(
+        &mut self,
+        address: u64,
+        bytes: u64,
+        mut into: Vec<u8>,
+    ) -> Result<Vec<u8>> {
         let place = self.place(address);
         if place.checked_add(bytes).is_none_or(|end| end > self.total) {
             let what = "HDF5 refers to bytes beyond the end of the file".to_owned();
             return Err(EventError::new(EventErrorKind::Truncated, place.min(self.total), what));
         }
-        let mut into = vec![0; bytes as usize];
+        if into.capacity() < bytes as usize {
+            // New memory is zero without being touched.
+            into = vec![0; bytes as usize];
+        }
+        into.resize(bytes as usize, 0);
         self.source.read_at(place, &mut into)?;
         Ok(into)
     }

@@ -62,7 +62,9 @@ impl Pages {
         {
             return Ok(());
         }
-        let page = page(&self.table, input, group, row)?;
+        // An error leaves a page without rows.
+        let old = held.and_then(|at| self.pages.get_mut(at)).map(|(_, old)| std::mem::take(old));
+        let page = page(&self.table, input, group, row, old.unwrap_or_default().bytes)?;
         match held.and_then(|at| self.pages.get_mut(at)) {
             Some((_, old)) => *old = page,
             None => self.pages.push((group, page)),
@@ -102,8 +104,14 @@ impl Pages {
     }
 }
 
-/// The page that a row is in.
-fn page(table: &Table, input: &mut Input, group: u64, row: u64) -> Result<Page, Gap> {
+/// The page that a row is in; `spare` is memory of another.
+fn page(
+    table: &Table,
+    input: &mut Input,
+    group: u64,
+    row: u64,
+    spare: Vec<u8>,
+) -> Result<Page, Gap> {
     let stride = table.columns.saturating_mul(table.element_bytes as u64).max(1);
     let gap = |end: u64, error: EventError| Gap { end, error };
     let absent = |kind, place, what: &str| {
@@ -133,17 +141,23 @@ fn page(table: &Table, input: &mut Input, group: u64, row: u64) -> Result<Page, 
                 let error = input.unsupported(table.address, "rows that are too long");
                 return Err(gap(table.rows, error));
             }
-            let bytes = input.bytes(start, rows * stride);
+            let bytes = input.bytes_into(start, rows * stride, spare);
             let bytes = bytes.map_err(|error| gap(table.rows, error))?;
             let place = input.place(start);
             Ok(Page { start: row, rows, stride: stride as usize, bytes, place })
         }
-        Layout::Chunked { .. } => chunk(table, input, group, row),
+        Layout::Chunked { .. } => chunk(table, input, group, row, spare),
     }
 }
 
-/// The chunk that a row is in, unpacked.
-fn chunk(table: &Table, input: &mut Input, group: u64, row: u64) -> Result<Page, Gap> {
+/// The chunk that a row is in, unpacked; `spare` is memory of another page.
+fn chunk(
+    table: &Table,
+    input: &mut Input,
+    group: u64,
+    row: u64,
+    spare: Vec<u8>,
+) -> Result<Page, Gap> {
     let Layout::Chunked { rows, columns, chunks } = &table.layout else {
         return Err(Gap { end: table.rows, error: input.corrupt(table.address, "no chunks") });
     };
@@ -163,7 +177,7 @@ fn chunk(table: &Table, input: &mut Input, group: u64, row: u64) -> Result<Page,
     // The last chunk may hold only what is needed of it.
     let needed = (end - number * rows) as usize * stride;
     let whole = *rows as usize * stride;
-    let packed = input.bytes(chunk.address, chunk.bytes);
+    let packed = input.bytes_into(chunk.address, chunk.bytes, spare);
     let packed = packed.map_err(|error| Gap { end, error })?;
     let bytes = match filter::undo(&table.filters, chunk.mask, packed, whole, needed) {
         Ok(bytes) => bytes,

@@ -6,7 +6,7 @@
 //! - No more events come out than [`EVENTS_PER_BYTE_MAX`] for each byte of the file.
 
 use super::column::{Field, each};
-use super::datatype::Form;
+use super::datatype::{Form, Number};
 use super::input::{ByteSource, Input};
 use super::layout::{self, Found};
 use super::pages::{Gap, Pages, Rows};
@@ -302,9 +302,48 @@ fn pixel(value: f64) -> i64 {
     if value.fract() == 0.0 && value.abs() < 1e9 { value as i64 } else { -1 }
 }
 
+/// Bytes of a row of Prophesee: x, y, polarity, time.
+const ROW_BYTES: usize = 14;
+
+/// Whether rows are those of Prophesee, which can be converted in one pass.
+fn are_usual(rows: &[Rows<'_>; 4], fields: &[Field; 4], clock: Clock) -> bool {
+    let [t, x, y, p] = fields;
+    let is = |field: &Field, offset: usize, form: Form, bytes: usize| {
+        let place = (field.table, field.column, field.offset);
+        let Number { form: own, bytes: own_bytes, is_big_endian } = field.number;
+        place == (t.table, t.column, offset)
+            && (own, own_bytes, is_big_endian) == (form, bytes, false)
+    };
+    is(x, 0, Form::Unsigned, 2)
+        && is(y, 2, Form::Unsigned, 2)
+        && is(p, 4, Form::Signed, 2)
+        && is(t, 6, Form::Signed, 8)
+        && rows.iter().all(|rows| rows.stride == ROW_BYTES)
+        && clock.exponent == 0
+}
+
+/// Writes the columns from such rows; `false` where a time is none.
+fn convert_usual(rows: Rows<'_>, clock: Clock, into: ColumnsMut<'_>) -> bool {
+    let (rows, _) = rows.bytes.as_chunks::<ROW_BYTES>();
+    let mut is_none = false;
+    let pixels = into.x.iter_mut().zip(into.y);
+    let columns = into.t.iter_mut().zip(pixels).zip(into.p);
+    for (&[x0, x1, y0, y1, p0, p1, ref us @ ..], ((t, (x, y)), p)) in rows.iter().zip(columns) {
+        *x = u16::from_le_bytes([x0, x1]);
+        *y = u16::from_le_bytes([y0, y1]);
+        *p = u8::from(i16::from_le_bytes([p0, p1]) > 0);
+        *t = i64::from_le_bytes(*us).checked_add(clock.offset_us).unwrap_or(NO_TIME);
+        is_none |= *t == NO_TIME;
+    }
+    !is_none
+}
+
 /// Writes the columns; `false` where a number fits none.
 fn convert(rows: [Rows<'_>; 4], fields: [Field; 4], clock: Clock, into: ColumnsMut<'_>) -> bool {
     let [t_rows, x_rows, y_rows, p_rows] = rows;
+    if are_usual(&rows, &fields, clock) && t_rows.bytes.len() >= into.t.len() * ROW_BYTES {
+        return convert_usual(t_rows, clock, into);
+    }
     let [t, x, y, p] = fields;
     let mut is_none = false;
     let is_float = t.number.form == Form::Float;
