@@ -1,7 +1,7 @@
 //! Codecs: whatever decodes can be encoded and decoded again, and everything survives a round trip.
 
 use presence_format::block::BlockLayout;
-use presence_format::codec::{self, packed};
+use presence_format::codec::{self, runs};
 use presence_format::{Compression, DType};
 
 use crate::input::Input;
@@ -33,23 +33,21 @@ fn decode(compression: Compression, input: &mut Input<'_>) {
         let mut again = vec![0x5a; raw_bytes];
         codec::decode(compression, dtype, elements, stored, &mut again).unwrap();
         assert!(again == raw, "decoding left bytes as they were");
-        if compression == Compression::Packed {
-            runs(dtype, elements, stored, &raw);
-        }
-    } else if compression == Compression::Packed {
-        let _any =
-            packed::runs::runs(dtype, elements, raw_bytes / dtype.bytes() / elements, stored);
+        check_runs(compression, dtype, elements, stored, &raw);
+    } else {
+        let records = raw_bytes / dtype.bytes() / elements;
+        let _any = runs::runs(compression, dtype, elements, records, stored);
     }
 }
 
 /// The runs of a column that decodes are that column, and keep to their bounds.
-fn runs(dtype: DType, elements: usize, stored: &[u8], raw: &[u8]) {
+fn check_runs(by: Compression, dtype: DType, elements: usize, stored: &[u8], raw: &[u8]) {
     let value_bytes = dtype.bytes() * elements;
-    let found = packed::runs::runs(dtype, elements, raw.len() / value_bytes, stored).unwrap();
-    let pieces = raw.chunks(packed::runs::RUN_RECORDS * value_bytes);
+    let found = runs::runs(by, dtype, elements, raw.len() / value_bytes, stored).unwrap();
+    let pieces = raw.chunks(runs::RUN_RECORDS * value_bytes);
     for (run, raw) in found.into_iter().flatten().zip(pieces) {
         let mut back = vec![0xa5; raw.len()];
-        codec::decode(Compression::Packed, dtype, elements, run.bytes, &mut back).unwrap();
+        codec::decode(by, dtype, elements, run.bytes, &mut back).unwrap();
         assert!(back == raw, "a run of {elements} {dtype:?} decodes to something else");
         let Some((least, greatest)) = run.bounds else { continue };
         for word in raw.chunks(dtype.bytes()) {
