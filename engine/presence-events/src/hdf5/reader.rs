@@ -302,8 +302,8 @@ fn pixel(value: f64) -> i64 {
     if value.fract() == 0.0 && value.abs() < 1e9 { value as i64 } else { -1 }
 }
 
-/// Bytes of a row of Prophesee: x, y, polarity, time.
-const ROW_BYTES: usize = 14;
+/// Bytes of a row of Prophesee: x, y, polarity, two of nothing, time.
+const ROW_BYTES: usize = 16;
 
 /// Whether rows are those of Prophesee, which can be converted in one pass.
 fn are_usual(rows: &[Rows<'_>; 4], fields: &[Field; 4], clock: Clock) -> bool {
@@ -317,7 +317,7 @@ fn are_usual(rows: &[Rows<'_>; 4], fields: &[Field; 4], clock: Clock) -> bool {
     is(x, 0, Form::Unsigned, 2)
         && is(y, 2, Form::Unsigned, 2)
         && is(p, 4, Form::Signed, 2)
-        && is(t, 6, Form::Signed, 8)
+        && is(t, 8, Form::Signed, 8)
         && rows.iter().all(|rows| rows.stride == ROW_BYTES)
         && clock.exponent == 0
 }
@@ -328,7 +328,8 @@ fn convert_usual(rows: Rows<'_>, clock: Clock, into: ColumnsMut<'_>) -> bool {
     let mut is_none = false;
     let pixels = into.x.iter_mut().zip(into.y);
     let columns = into.t.iter_mut().zip(pixels).zip(into.p);
-    for (&[x0, x1, y0, y1, p0, p1, ref us @ ..], ((t, (x, y)), p)) in rows.iter().zip(columns) {
+    for (&[x0, x1, y0, y1, p0, p1, _, _, ref us @ ..], ((t, (x, y)), p)) in rows.iter().zip(columns)
+    {
         *x = u16::from_le_bytes([x0, x1]);
         *y = u16::from_le_bytes([y0, y1]);
         *p = u8::from(i16::from_le_bytes([p0, p1]) > 0);
