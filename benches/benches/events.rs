@@ -17,7 +17,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use presence_bench::data::Random;
 use presence_events::filter::{
     BackgroundActivity, Filter, HotPixelFilter, HotPixelRule, PixelCounts, PolarityFilter,
@@ -27,8 +27,8 @@ use presence_events::represent::{
     EventFrame, MixedDensity, Span, StackedHistogram, TimeSurface, VoxelGrid,
 };
 use presence_events::{
-    AutoDecoder, Decoder, EncodeOptions, Event, EventBatch, Format, Options, Output, SensorSize,
-    encoder,
+    AutoDecoder, ChunkCompression, Decoder, EncodeOptions, Event, EventBatch, Format, Options,
+    Output, Recording, SensorSize, encoder,
 };
 
 const SIZE: SensorSize = SensorSize { width: 640, height: 480 };
@@ -111,6 +111,83 @@ fn decoding(c: &mut Criterion) {
         let bytes = std::fs::read(path).unwrap();
         group.throughput(Throughput::Elements(decode(&bytes, &mut out)));
         group.bench_function("file", |b| b.iter(|| decode(&bytes, &mut out)));
+    }
+    group.finish();
+}
+
+/// The rows of Prophesee's HDF5, as they lie in chunks: x, y, polarity, time.
+fn rows(events: &EventBatch) -> Vec<Vec<u8>> {
+    let row = |event: Event| {
+        let mut row = [0; ROW_BYTES];
+        row[..2].copy_from_slice(&event.x.to_le_bytes());
+        row[2..4].copy_from_slice(&event.y.to_le_bytes());
+        row[4..6].copy_from_slice(&u16::from(event.polarity).to_le_bytes());
+        row[8..].copy_from_slice(&event.t.to_le_bytes());
+        row
+    };
+    let rows: Vec<[u8; ROW_BYTES]> = events.iter().map(row).collect();
+    rows.chunks(CHUNK_ROWS).map(<[_]>::concat).collect()
+}
+
+const ROW_BYTES: usize = 16;
+/// Rows of a chunk, as our writer makes them.
+const CHUNK_ROWS: usize = 16_384;
+
+/// HDF5 beside what cannot be done without: chunks copied into memory, and inflated.
+fn hdf5(c: &mut Criterion) {
+    let scene = scene();
+    let chunks = rows(&scene);
+    let mut group = c.benchmark_group("hdf5");
+    group.throughput(Throughput::Elements(EVENTS as u64));
+    let mut page = Vec::new();
+    group.bench_function("bare copy", |b| {
+        b.iter(|| {
+            for chunk in &chunks {
+                page.clear();
+                page.extend_from_slice(chunk);
+                black_box(&page);
+            }
+        });
+    });
+    let shuffled = |chunk: &Vec<u8>| -> Vec<u8> {
+        (0..ROW_BYTES).flat_map(|at| chunk.iter().skip(at).step_by(ROW_BYTES)).copied().collect()
+    };
+    let deflated: Vec<Vec<u8>> = chunks
+        .iter()
+        .map(|chunk| miniz_oxide::deflate::compress_to_vec_zlib(&shuffled(chunk), 4))
+        .collect();
+    group.bench_function("bare inflate", |b| {
+        b.iter(|| {
+            for chunk in &deflated {
+                black_box(miniz_oxide::inflate::decompress_to_vec_zlib(chunk).unwrap());
+            }
+        });
+    });
+    let mut out = Output::default();
+    let compressions = [ChunkCompression::None, ChunkCompression::Deflate, ChunkCompression::Ecf];
+    for (name, hdf5_compression) in ["plain", "deflated", "ECF"].into_iter().zip(compressions) {
+        let options =
+            EncodeOptions { sensor_size: Some(SIZE), hdf5_compression, ..EncodeOptions::default() };
+        let mut encoder = encoder(Format::Hdf5, &options).unwrap();
+        let mut bytes = Vec::new();
+        encoder.encode(&scene, &mut bytes).unwrap();
+        encoder.finish(&mut bytes).unwrap();
+        group.bench_function(name, |b| {
+            b.iter_batched(
+                || Box::new(bytes.clone()),
+                |source| {
+                    let mut recording = Recording::open(source, &Options::default()).unwrap();
+                    while recording.read(&mut out).unwrap() {
+                        black_box(out.events.t());
+                        out.clear();
+                    }
+                    out.clear();
+                    assert_eq!(recording.report().events, EVENTS as u64);
+                    recording
+                },
+                BatchSize::LargeInput,
+            );
+        });
     }
     group.finish();
 }
@@ -209,5 +286,5 @@ fn representing(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, decoding, encoding, filtering, representing);
+criterion_group!(benches, decoding, hdf5, encoding, filtering, representing);
 criterion_main!(benches);
