@@ -4,7 +4,7 @@
 //! recordings generate 1000000000 1000.raw      # EVT 2.0; import it by the tool
 //! recordings windows DB STREAM                 # windows of 1 ms, and a scan
 //! recordings regions 50000000                  # a region and a polarity out of so many events
-//! recordings sizes FILE...                     # bytes an event, and how fast they decode
+//! recordings sizes FILE...                     # bytes an event, and how fast they are coded
 //! ```
 //!
 //! each behind `cargo bench -p presence-bench --bench recordings --`; without arguments, and with
@@ -195,10 +195,13 @@ fn schema() -> Schema {
     schema.with_time_unit(TimeUnit::Us).with_order(Order::NonDecreasing)
 }
 
-/// Bytes an event of a recording as it is, as EVT 3.0 and stored; decoding of its blocks.
+/// Bytes an event of a recording as it is, as EVT 3.0 and stored; coding of its blocks.
 fn sizes(files: &[String]) {
-    println!("| recording | events | file | EVT 3.0 | stored | decoded, M events/s |");
-    println!("|---|---|---|---|---|---|");
+    println!(
+        "| recording | events | file | EVT 3.0 | `packed` | encoded, decoded, M events/s \
+         | `split` | encoded, decoded |"
+    );
+    println!("|---|---|---|---|---|---|---|---|");
     for path in files {
         let bytes = std::fs::read(path).unwrap();
         let mut out = Output::default();
@@ -210,19 +213,22 @@ fn sizes(files: &[String]) {
             println!("| {path} | EVT 3.0 cannot hold it | | | | |");
             continue;
         }
-        let (stored, seconds) = blocks(&out.events);
         let events = out.events.len() as f64;
         let each = |bytes: usize| bytes as f64 / events;
         let name = Path::new(path).file_name().unwrap().to_string_lossy();
-        let (file, evt3, stored) = (each(bytes.len()), each(evt3.len()), each(stored));
-        let speed = events / seconds / 1e6;
-        println!("| {name} | {events} | {file:.3} | {evt3:.3} | {stored:.3} | {speed:.0} |");
+        print!("| {name} | {events} | {:.3} | {:.3} |", each(bytes.len()), each(evt3.len()));
+        for compression in [Compression::Packed, Compression::Split] {
+            let (stored, seconds) = blocks(&out.events, compression);
+            let [encode, decode] = seconds.map(|seconds| events / seconds / 1e6);
+            print!(" {:.3} | {encode:.0}, {decode:.0} |", each(stored));
+        }
+        println!();
     }
 }
 
-/// Bytes of the events in packed blocks, and seconds to decode all columns.
-fn blocks(events: &EventBatch) -> (usize, f64) {
-    let (mut stored, mut seconds) = (0, 0.0);
+/// Bytes of the events in blocks, and seconds to encode and to decode all columns.
+fn blocks(events: &EventBatch, compression: Compression) -> (usize, [f64; 2]) {
+    let (mut bytes, mut encode_s, mut decode_s) = (0, 0.0, 0.0);
     for from in (0..events.len()).step_by(BLOCK) {
         let range = from..(from + BLOCK).min(events.len());
         let t = events.t()[range.clone()].iter().flat_map(|t| t.to_le_bytes()).collect();
@@ -235,18 +241,25 @@ fn blocks(events: &EventBatch) -> (usize, f64) {
             (DType::Bool, events.polarity()[range.clone()].to_vec()),
         ];
         for (dtype, raw) in columns {
-            let (mut packed, mut back) = (Vec::new(), raw.clone());
-            codec::encode(Compression::Packed, dtype, 1, &raw, &mut packed);
-            stored += packed.len();
+            let (mut stored, mut back) = (Vec::new(), raw.clone());
             // The first turn finds the memory cold.
-            codec::decode(Compression::Packed, dtype, 1, &packed, &mut back).unwrap();
-            let began = Instant::now();
-            codec::decode(Compression::Packed, dtype, 1, &packed, &mut back).unwrap();
-            seconds += began.elapsed().as_secs_f64();
+            let mut seconds = [0.0; 2];
+            for _ in 0..2 {
+                stored.clear();
+                let began = Instant::now();
+                codec::encode(compression, dtype, 1, &raw, &mut stored);
+                seconds[0] = began.elapsed().as_secs_f64();
+                let began = Instant::now();
+                codec::decode(compression, dtype, 1, &stored, &mut back).unwrap();
+                seconds[1] = began.elapsed().as_secs_f64();
+            }
+            bytes += stored.len();
+            encode_s += seconds[0];
+            decode_s += seconds[1];
             assert_eq!(raw, back);
         }
     }
-    (stored, seconds)
+    (bytes, [encode_s, decode_s])
 }
 
 /// A database with a stream of `count` events, a whole number of batches.

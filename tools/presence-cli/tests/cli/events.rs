@@ -193,6 +193,11 @@ fn stats_of_a_file_and_of_its_stream_are_the_same() {
     let file = dir.join("derived/test_data_evt3_trigger_0.evt3.raw");
     let file = file.to_str().unwrap();
     place.run_words(&["import", file, "--into", "db", "--stream", "s"]).code(0);
+    let info = place.run("info db --json").json();
+    for (name, compression) in [("s", "split"), ("s.triggers", "packed")] {
+        let stream = info["streams"].as_array().unwrap().iter().find(|s| s["name"] == name);
+        assert_eq!(stream.unwrap()["compression"], compression, "{name}");
+    }
     let of_file = place.run_words(&["events", "stats", file, "--json"]).code(0).json();
     let names: Vec<_> = of_file.as_object().unwrap().keys().map(String::as_str).collect();
     let want = "format events on off first_ts last_ts duration_us rate width height triggers \

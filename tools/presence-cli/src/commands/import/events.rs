@@ -101,7 +101,10 @@ impl Into<'_> {
         match self.writers.entry(role) {
             Entry::Occupied(found) => Ok(found.into_mut()),
             Entry::Vacant(place) => {
-                let compression = self.arguments.compression.unwrap_or(Compression::Packed);
+                let compression = self.arguments.compression.unwrap_or(match role {
+                    Role::Events | Role::Exposures | Role::Colors => Compression::Split,
+                    _ => Compression::Packed,
+                });
                 let (stream, _) = self.session.begin(Wanted {
                     file: self.file,
                     name: &format!("{}{}", self.stream, role.suffix()),

@@ -77,7 +77,8 @@ pub(crate) struct Arguments {
     /// tab in the header.
     #[arg(long, value_name = "CHARACTER", value_parser = parse_delimiter)]
     delimiter: Option<u8>,
-    /// How a new stream is stored: none, lz4 or packed; by default none, and packed for events.
+    /// How a new stream is stored: none, lz4, packed or split; by default none, of recordings of
+    /// events split for what has pixels and packed for what is beside.
     #[arg(long, value_name = "HOW", value_parser = parse_compression)]
     compression: Option<Compression>,
     /// Refuse a file for its first malformed line or a column of text, for damage in a recording of
@@ -149,10 +150,10 @@ fn parse_delimiter(text: &str) -> Result<u8, String> {
 }
 
 fn parse_compression(text: &str) -> Result<Compression, String> {
-    [Compression::None, Compression::Lz4, Compression::Packed]
+    Compression::OF_RECORDS
         .into_iter()
         .find(|compression| compression.name() == text)
-        .ok_or_else(|| format!("{text:?} is no compression; one of none, lz4, packed"))
+        .ok_or_else(|| format!("{text:?} is no compression; one of none, lz4, packed, split"))
 }
 
 impl Arguments {
