@@ -203,7 +203,7 @@ impl Database {
     /// ``columns`` is anything numpy takes as a dtype (``"f8"``, ``("f4", 7)``, a structured one)
     /// or a dict of names to such; a single one is called ``value``. ``unit`` is ``'us'`` or
     /// ``'ns'``, ``order`` ``'strictly_increasing'`` or ``'non_decreasing'``, ``compression``
-    /// ``'none'``, ``'lz4'`` or ``'packed'``.
+    /// ``'none'``, ``'lz4'``, ``'packed'`` or, for events of cameras, ``'split'``.
     ///
     /// >>> import presence, tempfile
     /// >>> db = presence.create(tempfile.mkdtemp())

@@ -35,9 +35,8 @@ pub(crate) fn schema(
         .ok_or_else(|| wrong("unit", unit, "'us' or 'ns'"))?;
     let order = named(&[Order::StrictlyIncreasing, Order::NonDecreasing], Order::name, order)
         .ok_or_else(|| wrong("order", order, "'strictly_increasing' or 'non_decreasing'"))?;
-    let compressions = [Compression::None, Compression::Lz4, Compression::Packed];
-    let compression = named(&compressions, Compression::name, compression)
-        .ok_or_else(|| wrong("compression", compression, "'none', 'lz4' or 'packed'"))?;
+    let compression = named(&Compression::OF_RECORDS, Compression::name, compression)
+        .ok_or_else(|| wrong("compression", compression, "'none', 'lz4', 'packed' or 'split'"))?;
     Ok(schema.with_time_unit(unit).with_order(order).with_compression(compression))
 }
 

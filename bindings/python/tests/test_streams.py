@@ -31,7 +31,11 @@ def filled(db, records=10_000, **options):
 
 
 @settings(max_examples=60, deadline=None)
-@given(data=st.data(), dtype=st.sampled_from(DTYPES), compression=st.sampled_from(["none", "lz4", "packed"]))
+@given(
+    data=st.data(),
+    dtype=st.sampled_from(DTYPES),
+    compression=st.sampled_from(["none", "lz4", "packed", "split"]),
+)
 def test_every_dtype_and_shape_comes_back(tmp_path_factory, data, dtype, compression):
     shape = data.draw(hnp.array_shapes(min_dims=0, max_dims=3, max_side=4))
     records = data.draw(st.integers(0, 40))

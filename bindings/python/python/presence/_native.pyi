@@ -92,7 +92,7 @@ class Database:
         *,
         unit: Literal["us", "ns"] = "us",
         order: Literal["strictly_increasing", "non_decreasing"] = "strictly_increasing",
-        compression: Literal["none", "lz4", "packed"] = "none",
+        compression: Literal["none", "lz4", "packed", "split"] = "none",
     ) -> Stream: ...
     def track(self, name: str) -> PresenceTrack: ...
     def create_track(

@@ -185,7 +185,6 @@ mod tests {
     #[test]
     fn every_kind_of_page_beside_a_writer() {
         let records = if cfg!(miri) { 6 } else { 3000 };
-        let compressions = [Compression::None, Compression::Lz4, Compression::Packed];
         let options = Options {
             block_bytes: 256,
             segment_bytes: 4096,
@@ -193,7 +192,7 @@ mod tests {
             ..Options::default()
         };
         let db = Database::create_on(Arc::new(MemoryDevice::new()), options).unwrap();
-        for (number, compression) in compressions.into_iter().enumerate() {
+        for (number, compression) in Compression::OF_RECORDS.into_iter().enumerate() {
             let schema = Schema::single(DType::F32, &[3]).unwrap().with_compression(compression);
             let stream = db.create_stream(&number.to_string(), schema).unwrap();
             let mut writer = stream.writer::<[f32; 3]>().unwrap();
