@@ -77,7 +77,7 @@ fn flicker(random: &mut Random, from: u64, events: &mut EventBatch) {
     for index in from..from + BATCH {
         let (t, draw) = ((index / 10) as i64, random.below(1 << 32));
         let (x, y) = (draw % 1280, draw / 1280 % 720);
-        events.push(Event { t, x: x as u16, y: y as u16, polarity: (t / 1_000 & 1) as u8 });
+        events.push(Event { t, x: x as u16, y: y as u16, polarity: ((t / 1_000) & 1) as u8 });
     }
 }
 

@@ -125,9 +125,9 @@ const BLOCKS: &[Case] = &[
         ],
     ),
     case(
-        "block: compression 5",
+        "block: compression 6",
         |at| {
-            header(at, |b| b.block.as_mut().unwrap().compression = 5);
+            header(at, |b| b.block.as_mut().unwrap().compression = 6);
         },
         [
             "4/4/4 entry-damaged records-missing unsealed",

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use presence::{Error, Record, Result, Stream, TypedStream};
+use presence::{Error, Record, Result, Slice, Stream, TypedStream};
 use presence_cache::Provider;
 use presence_ingest::{MotDetection, MotFrame};
 
@@ -85,21 +85,51 @@ impl MotDatabase {
         frame.detections.reserve_exact(window.len());
         for slice in window.slices() {
             let slice = slice?;
-            let records = (0..slice.len()).filter_map(|index| slice.record::<Imported>(index));
-            let of_frame = records.filter(|record| record.frame == number);
-            frame.detections.extend(of_frame.map(|record| MotDetection {
-                track_id: record.track_id,
-                left: record.left,
-                top: record.top,
-                width: record.width,
-                height: record.height,
-                confidence: record.confidence,
-                class_id: record.class_id,
-                visibility: record.visibility,
-                world: record.world,
-            }));
+            let columns = Columns::of(&slice)?;
+            let of_frame = columns.frame.iter().enumerate().filter(|(_, frame)| **frame == number);
+            frame.detections.extend(of_frame.filter_map(|(index, _)| columns.detection(index)));
         }
         Ok(frame)
+    }
+}
+
+/// The columns of [`Imported`], of some records that lie together: found once for all of them.
+struct Columns<'a> {
+    frame: &'a [u32],
+    track_id: &'a [i64],
+    /// Left, top, width, height, confidence.
+    place: [&'a [f64]; 5],
+    class_id: &'a [i32],
+    visibility: &'a [f64],
+    world: &'a [[f64; 3]],
+}
+
+impl<'a> Columns<'a> {
+    fn of(slice: &'a Slice) -> Result<Self> {
+        let numbers = |column| slice.column::<f64>(column);
+        Ok(Self {
+            frame: slice.column(0)?,
+            track_id: slice.column(1)?,
+            place: [numbers(2)?, numbers(3)?, numbers(4)?, numbers(5)?, numbers(6)?],
+            class_id: slice.column(7)?,
+            visibility: numbers(8)?,
+            world: numbers(9)?.as_chunks().0,
+        })
+    }
+
+    fn detection(&self, index: usize) -> Option<MotDetection> {
+        let [left, top, width, height, confidence] = self.place.map(|values| values.get(index));
+        Some(MotDetection {
+            track_id: *self.track_id.get(index)?,
+            left: *left?,
+            top: *top?,
+            width: *width?,
+            height: *height?,
+            confidence: *confidence?,
+            class_id: *self.class_id.get(index)?,
+            visibility: *self.visibility.get(index)?,
+            world: *self.world.get(index)?,
+        })
     }
 }
 

@@ -157,7 +157,7 @@ fn split_events() -> Result<Vector> {
         let edge = 200 + row % 480 / 3 + noise(index) % 16;
         let x = if is_noise { noise(index + 1) % 640 } else { edge };
         let y = if is_noise { noise(index + 2) % 480 } else { row % 480 };
-        let polarity = u8::from(row / 24 % 2 == 0);
+        let polarity = u8::from((row / 24).is_multiple_of(2));
         let ts = START_US + (row / 10 * 25) as i64;
         Row::new(ts, [Num::Uint(x), Num::Uint(y), Num::Bool(polarity)])
     };
