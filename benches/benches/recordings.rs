@@ -265,7 +265,7 @@ fn blocks(events: &EventBatch, compression: Compression) -> (usize, [f64; 2]) {
 /// A database with a stream of `count` events, a whole number of batches.
 fn stored(path: &Path, count: u64, mut scene: impl FnMut(u64, &mut EventBatch)) {
     let db = Database::create(path, presence::Options::default()).unwrap();
-    let schema = schema().with_compression(Compression::Packed);
+    let schema = schema().with_compression(Compression::Split);
     let stream = db.create_stream("s", schema.clone()).unwrap();
     let mut writer = stream.column_writer().unwrap();
     let mut events = EventBatch::new();

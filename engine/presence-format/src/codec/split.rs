@@ -8,7 +8,7 @@
 //! - At most one byte is added for each run: what cannot be packed is stored raw.
 //! - Every bit pattern of every element type comes back as it was.
 
-use super::split_block::Room;
+use super::split_block::{FarRoom, Room};
 use super::word::Word;
 use super::{lanes, split_block};
 use crate::dtype::DType;
@@ -57,7 +57,7 @@ fn decode_words<T: Word<B, L>, const B: usize, const L: usize>(
     stored: &[u8],
     raw: &mut [u8],
 ) -> Result<()> {
-    let mut room = Room::new();
+    let mut room = FarRoom::default();
     lanes::decode(lanes, stored, raw, |stored, values: &mut [T]| {
         split_block::decode(stored, &mut room, values)
     })

@@ -80,7 +80,11 @@ impl Places {
     }
 }
 
-/// Room for the words of one block and of the far blocks inside it, kept between calls.
+/// Room for far words, and the far words of those, kept between calls: made when they are met,
+/// since to clear it takes as long as to decode a block.
+pub(super) type FarRoom<T> = [Option<[T; MINI_BLOCK]>; FAR_LEVELS];
+
+/// Room to encode the words of one block and of the far blocks inside it, kept between calls.
 #[derive(Debug)]
 pub(super) struct Room<T> {
     deltas: [T; MINI_BLOCK],
@@ -199,16 +203,16 @@ fn gather_far<'a, T: Word<B, L>, const B: usize, const L: usize>(
 /// relative to the block.
 pub(super) fn decode<'a, T: Word<B, L>, const B: usize, const L: usize>(
     stored: &'a [u8],
-    room: &mut Room<T>,
+    room: &mut FarRoom<T>,
     values: &mut [T],
 ) -> Result<&'a [u8]> {
-    decode_level(stored, &mut room.levels, values)
+    decode_level(stored, room, values)
 }
 
 /// As [`decode`]; in `levels` there is room for the far words, and the far words of those.
 fn decode_level<'a, T: Word<B, L>, const B: usize, const L: usize>(
     stored: &'a [u8],
-    levels: &mut [[T; MINI_BLOCK]],
+    levels: &mut [Option<[T; MINI_BLOCK]>],
     values: &mut [T],
 ) -> Result<&'a [u8]> {
     let mut fields = Fields::new(stored);
@@ -249,7 +253,7 @@ fn decode_far<T: Word<B, L>, const B: usize, const L: usize>(
     fields: &mut Fields<'_>,
     places: Places,
     width: u32,
-    levels: &mut [[T; MINI_BLOCK]],
+    levels: &mut [Option<[T; MINI_BLOCK]>],
     values: &mut [T],
 ) -> Result<()> {
     if width == T::BITS {
@@ -258,6 +262,7 @@ fn decode_far<T: Word<B, L>, const B: usize, const L: usize>(
     let Some((far, deeper)) = levels.split_first_mut() else {
         return Err(fields.corrupt("far words that are too deep"));
     };
+    let far = far.get_or_insert_with(|| [T::ZERO; MINI_BLOCK]);
     let count = usize::from(u16::from_le_bytes(*fields.array()?));
     let far = far.get_mut(..count).filter(|far| (1..=values.len()).contains(&far.len()));
     let Some(far) = far else {
@@ -323,7 +328,7 @@ mod tests {
         count: usize,
     ) -> Result<Vec<T>> {
         let mut values = vec![T::ZERO; count];
-        decode(stored, &mut Room::new(), &mut values).map(|rest| {
+        decode(stored, &mut FarRoom::default(), &mut values).map(|rest| {
             assert!(rest.is_empty());
             values
         })

@@ -28,9 +28,9 @@ impl Window {
     /// The slices that hold every record which is inside all of `ranges`, and may hold others:
     /// blocks are looked at in runs of 1,024 records, and those without such a record left out.
     ///
-    /// Blocks that are stored `packed` or `split` need not be decoded for that: first the bounds of a run are
-    /// asked, then its columns are decoded in the order of the ranges, as long as one leaves
-    /// something, and all columns only of what is left.
+    /// Blocks that are stored `packed` or `split` need not be decoded for that: first the bounds of
+    /// a run are asked, then its columns are decoded in the order of the ranges, as long as one
+    /// leaves something, and all columns only of what is left.
     ///
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid) where there is no such column, or its records are

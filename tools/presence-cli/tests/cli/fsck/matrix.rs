@@ -192,7 +192,7 @@ fn every_damage_is_judged_repaired_and_salvaged() {
     ] {
         assert!(codes.contains_key(&wanted), "never met: {wanted:?}: {codes:?}");
     }
-    figure("damaged databases judged, repaired and salvaged by the tool", cases.len() as u64);
+    figure("damaged databases judged and mended by the tool", cases.len() as u64);
     println!("{} cases, {repairs} repairs: {codes:?}", cases.len());
 }
 
