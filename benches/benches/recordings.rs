@@ -285,8 +285,8 @@ fn stored(path: &Path, count: u64, mut scene: impl FnMut(u64, &mut EventBatch)) 
     db.close().unwrap();
 }
 
-/// Events of a window that a filter keeps, with what is asked of the blocks; and seconds.
-fn kept(path: &Path, within: &[Within], filter: &mut dyn Filter) -> (u64, f64) {
+/// Events that a filter keeps, and seconds: of the slices that blocks are asked for, or of all.
+fn kept(path: &Path, within: Option<&[Within]>, filter: &mut dyn Filter) -> (u64, f64) {
     let mut best = (0, f64::MAX);
     for _ in 0..3 {
         // A fresh cache: nothing is decoded yet.
@@ -294,27 +294,11 @@ fn kept(path: &Path, within: &[Within], filter: &mut dyn Filter) -> (u64, f64) {
         let began = Instant::now();
         let (mut events, mut batch) = (0, EventBatch::new());
         let window = stream.window(..).unwrap();
-        for slice in window.slices_within(within).unwrap() {
-            let slice = slice.unwrap();
-            let (x, y) = (slice.column(0).unwrap(), slice.column(1).unwrap());
-            batch.clear();
-            batch.extend_columns(slice.timestamps(), x, y, slice.column_bytes(2));
-            filter.apply(&mut batch);
-            events += black_box(&batch).len() as u64;
-        }
-        best = (events, best.1.min(began.elapsed().as_secs_f64()));
-    }
-    best
-}
-
-/// The same by reading everything.
-fn kept_of_all(path: &Path, filter: &mut dyn Filter) -> (u64, f64) {
-    let mut best = (0, f64::MAX);
-    for _ in 0..3 {
-        let (_db, stream) = open(path, "s");
-        let began = Instant::now();
-        let (mut events, mut batch) = (0, EventBatch::new());
-        for slice in stream.window(..).unwrap().slices() {
+        let slices: Box<dyn Iterator<Item = _>> = match within {
+            Some(within) => Box::new(window.slices_within(within).unwrap()),
+            None => Box::new(window.slices()),
+        };
+        for slice in slices {
             let slice = slice.unwrap();
             let (x, y) = (slice.column(0).unwrap(), slice.column(1).unwrap());
             batch.clear();
@@ -347,8 +331,8 @@ fn regions(count: u64) {
                 "on" => Box::new(PolarityFilter(1)),
                 _ => Box::new(RoiFilter(vec![roi])),
             };
-            let (want, all) = kept_of_all(&path, &mut *filter);
-            let (got, asked) = kept(&path, within, &mut *filter);
+            let (want, all) = kept(&path, None, &mut *filter);
+            let (got, asked) = kept(&path, Some(within), &mut *filter);
             assert_eq!(want, got, "{name}, {what}");
             let speed = |seconds: f64| count as f64 / seconds / 1e6;
             let (all, asked, ratio) = (speed(all), speed(asked), all / asked);

@@ -27,6 +27,7 @@ mod model;
 mod mutate;
 mod opened;
 mod ops;
+mod packed_bits;
 mod planes;
 mod schemas;
 mod seeds;

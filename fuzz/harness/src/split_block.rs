@@ -4,6 +4,7 @@
 use presence_format::{Compression, DType, codec};
 
 use crate::input::Input;
+use crate::packed_bits::PackedBits;
 
 /// Most near and raw bytes that are taken from the input; a pattern stands for the others.
 const GIVEN_BYTES_MAX: usize = 64;
@@ -72,34 +73,13 @@ impl Block {
         far.block.store(out);
     }
 
-    /// Bit `index` of stream `stream`: of all bytes, or of every so many words of them.
-    fn bit(&self, stream: usize, index: usize) -> u64 {
-        let byte = if self.count == 1024 {
-            let (bytes, streams) = (self.bytes, 128 / self.bytes);
-            let (word, bit) = (index / (8 * bytes), index % (8 * bytes));
-            (word * streams + stream) * bytes + bit / 8
-        } else {
-            index / 8
-        };
-        u64::from(self.packed[byte] >> (index % 8) & 1)
-    }
-
-    fn near_value(&self, index: usize) -> u64 {
-        let streams = 128 / self.bytes;
-        let (stream, row) =
-            if self.count == 1024 { (index % streams, index / streams) } else { (0, index) };
-        (0..self.width).map(|bit| self.bit(stream, row * self.width + bit) << bit).sum()
-    }
-
     /// The words, by the rules of the specification; only their low bytes count.
     fn words(&self) -> Vec<u64> {
+        let stored = PackedBits { bytes: self.bytes, count: self.count, stored: &self.packed };
         if self.mode == 0 {
-            let word = |bytes: &[u8]| {
-                bytes.iter().rev().fold(0_u64, |word, byte| word << 8 | u64::from(*byte))
-            };
-            return self.packed.chunks(self.bytes).map(word).collect();
+            return stored.raw_words();
         }
-        let near = (0..self.count).map(|index| self.near_value(index).wrapping_add(self.base));
+        let near = stored.words(self.width).map(|word| word.wrapping_add(self.base));
         let mut words: Vec<u64> = near.collect();
         if let Some(far) = &self.far {
             for (place, word) in far.places.iter().zip(far.block.words()) {
