@@ -41,9 +41,10 @@ impl Window {
         let words = words?;
         let next = if words.is_some() { self.start } else { self.end };
         let reader = self.reader();
+        let compression = self.snapshot.stream.schema.compression();
         Ok(SlicesWithin {
             reader,
-            has_runs: reader.layout.has_runs(self.snapshot.stream.schema.compression()),
+            by_runs: !ranges.is_empty() && reader.layout.has_runs(compression),
             tests: words.unwrap_or_default(),
             scratch: Scratch::new(),
             found: Vec::new().into_iter(),
@@ -58,8 +59,9 @@ impl Window {
 #[derive(Debug)]
 pub struct SlicesWithin<'a> {
     reader: Reader<'a>,
-    /// Blocks on disk are decoded run by run: none is fetched ahead whole.
-    has_runs: bool,
+    /// Blocks on disk are decoded run by run, and none is fetched ahead whole. Where nothing is
+    /// asked for, nothing can be left out.
+    by_runs: bool,
     tests: Vec<Words>,
     scratch: Scratch,
     /// What was found in the piece before `next`.
@@ -78,12 +80,14 @@ impl SlicesWithin<'_> {
         let stop = if piece == self.end.piece { self.end.index } else { records };
         self.next = Position { piece: piece + 1, index: 0 };
         let reader = self.reader;
-        let packed = self.packed(piece, index..stop, records);
-        if let Some(slices) = packed.map_err(|error| reader.tell_affected(error, piece))? {
-            return Ok(slices);
+        if self.by_runs {
+            let packed = self.packed(piece, index..stop, records);
+            if let Some(slices) = packed.map_err(|error| reader.tell_affected(error, piece))? {
+                return Ok(slices);
+            }
         }
         let page = reader.page(piece)?;
-        if !self.has_runs {
+        if !self.by_runs {
             let end = self.end.piece + usize::from(self.end.index > 0);
             reader.read_ahead(&mut self.asked, piece + 1, end);
         }
