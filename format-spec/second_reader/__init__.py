@@ -1,0 +1,1 @@
+"""The second reader of the format: see read_vectors.py. Nothing is shared with the engine."""
