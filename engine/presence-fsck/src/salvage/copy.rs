@@ -12,8 +12,9 @@ use presence_format::block::BlockLayout;
 use presence_format::entry::{Entry, EntryKind};
 use presence_format::frame::Section;
 
+use super::source::Source;
 use super::units::Unit;
-use super::{Error, Salvaged, Source, hunt};
+use super::{Error, Salvaged, hunt};
 use crate::report::Lost;
 
 /// Bytes handed to the engine at once.

@@ -16,8 +16,9 @@ use presence_format::index::IndexEntry;
 use presence_format::plane::region::first_tick;
 use presence_format::plane::{Plane, REGION_WORDS, WORD_TICKS, region_of};
 
+use super::source::Source;
 use super::units::Unit;
-use super::{Error, Salvaged, Source, hunt};
+use super::{Error, Salvaged, hunt};
 use crate::planes::{self, PlaneFacts, describe};
 
 /// A plane on its way.
