@@ -176,7 +176,7 @@ fn may_hold(
 pub(super) type Scratch = Vec<(Vec<u8>, Vec<bool>)>;
 
 /// A stored block, of which single columns of single runs are decoded.
-pub(super) struct Packed<'a> {
+pub(super) struct BlockByRuns<'a> {
     payload: &'a BlockPayload<'a>,
     runs: BlockRuns<'a>,
     layout: &'a BlockLayout,
@@ -184,7 +184,7 @@ pub(super) struct Packed<'a> {
     scratch: &'a mut Scratch,
 }
 
-impl<'a> Packed<'a> {
+impl<'a> BlockByRuns<'a> {
     /// The block, where its codec has runs.
     pub(super) fn new(
         payload: &'a BlockPayload<'a>,
@@ -266,7 +266,7 @@ impl<'a> Packed<'a> {
     }
 }
 
-impl Columns for Packed<'_> {
+impl Columns for BlockByRuns<'_> {
     fn bounds(&self, words: &Words, run: usize) -> Option<(u64, u64)> {
         self.runs.bounds(words.lane, run)
     }

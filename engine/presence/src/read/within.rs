@@ -8,7 +8,7 @@
 use std::ops::Range;
 
 use super::page::Page;
-use super::sieve::{self, Packed, Scratch, Words};
+use super::sieve::{self, BlockByRuns, Scratch, Words};
 use super::view::{Position, Reader};
 use super::window::{Slice, Window};
 use crate::error::Result;
@@ -81,8 +81,8 @@ impl SlicesWithin<'_> {
         self.next = Position { piece: piece + 1, index: 0 };
         let reader = self.reader;
         if self.by_runs {
-            let packed = self.packed(piece, index..stop, records);
-            if let Some(slices) = packed.map_err(|error| reader.tell_affected(error, piece))? {
+            let found = self.slices_by_runs(piece, index..stop, records);
+            if let Some(slices) = found.map_err(|error| reader.tell_affected(error, piece))? {
                 return Ok(slices);
             }
         }
@@ -95,8 +95,8 @@ impl SlicesWithin<'_> {
         Ok(found.into_iter().map(|range| Slice { page: page.clone(), range }).collect())
     }
 
-    /// The slices of a piece that is stored packed and not at hand decoded; else `None`.
-    fn packed(
+    /// The slices of a piece that is stored in runs and not at hand decoded; else `None`.
+    fn slices_by_runs(
         &mut self,
         piece: usize,
         range: Range<usize>,
@@ -105,13 +105,13 @@ impl SlicesWithin<'_> {
         let reader = self.reader;
         let layout = reader.layout;
         let Some(payload) = reader.payload(piece)? else { return Ok(None) };
-        let packed = Packed::new(&payload, layout, records, &self.tests, &mut self.scratch)?;
-        let Some(mut packed) = packed else { return Ok(None) };
+        let block = BlockByRuns::new(&payload, layout, records, &self.tests, &mut self.scratch)?;
+        let Some(mut block) = block else { return Ok(None) };
         let mut slices = Vec::new();
         let mut last = None;
-        for range in sieve::sieve(&self.tests, range, records, &mut packed)? {
-            let (page, records, range) = packed.page(&range, &self.tests)?;
-            last = packed.check_times(&page, records, last)?;
+        for range in sieve::sieve(&self.tests, range, records, &mut block)? {
+            let (page, records, range) = block.page(&range, &self.tests)?;
+            last = block.check_times(&page, records, last)?;
             slices.push(Slice { page: Page::apart(page, layout, records), range });
         }
         Ok(Some(slices))
