@@ -20,7 +20,7 @@
 
 use super::lanes::LANES_MAX;
 use super::shuffle;
-use super::word::Word;
+use super::word::{Word, by_word};
 use crate::dtype::DType;
 use crate::error::{FormatError, Result};
 
@@ -107,12 +107,7 @@ pub fn decode(
     };
     let mut planes = vec![0; raw.len()];
     decompress(block, &mut planes)?;
-    match dtype.bytes() {
-        1 => shuffle::join::<u8, 1, 128>(&planes, lag, raw),
-        2 => shuffle::join::<u16, 2, 64>(&planes, lag, raw),
-        4 => shuffle::join::<u32, 4, 32>(&planes, lag, raw),
-        _ => shuffle::join::<u64, 8, 16>(&planes, lag, raw),
-    }
+    by_word!(dtype, shuffle::join(&planes, lag, raw));
     Ok(())
 }
 
@@ -134,12 +129,7 @@ fn compress(
         Mode::Raw | Mode::Plain => raw,
         Mode::Planes | Mode::DeltaPlanes => {
             scratch.resize(raw.len(), 0);
-            match dtype.bytes() {
-                1 => split::<u8, 1, 128>(raw, lag, scratch),
-                2 => split::<u16, 2, 64>(raw, lag, scratch),
-                4 => split::<u32, 4, 32>(raw, lag, scratch),
-                _ => split::<u64, 8, 16>(raw, lag, scratch),
-            }
+            by_word!(dtype, split(raw, lag, scratch))
         }
     };
     stored.resize(lz4_flex::block::get_maximum_output_size(input.len()), 0);

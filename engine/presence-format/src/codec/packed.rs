@@ -8,7 +8,7 @@
 //! - Every bit pattern of every element type comes back as it was.
 
 use super::plan::Planner;
-use super::word::Word;
+use super::word::{Word, by_word};
 use super::{lanes, mini_block};
 use crate::dtype::DType;
 use crate::error::Result;
@@ -17,12 +17,7 @@ use crate::error::Result;
 /// O(raw).
 pub fn encode(dtype: DType, elements_per_record: usize, raw: &[u8], out: &mut Vec<u8>) {
     let (lanes, float) = (elements_per_record, dtype.is_float());
-    match dtype.bytes() {
-        1 => encode_words::<u8, 1, 128>(lanes, float, raw, out),
-        2 => encode_words::<u16, 2, 64>(lanes, float, raw, out),
-        4 => encode_words::<u32, 4, 32>(lanes, float, raw, out),
-        _ => encode_words::<u64, 8, 16>(lanes, float, raw, out),
-    }
+    by_word!(dtype, encode_words(lanes, float, raw, out))
 }
 
 /// Fills `raw` from all of `stored`; arguments as for [`encode`]. O(raw), allocating nothing.
@@ -36,12 +31,7 @@ pub fn decode(
     raw: &mut [u8],
 ) -> Result<()> {
     let (lanes, float) = (elements_per_record, dtype.is_float());
-    match dtype.bytes() {
-        1 => decode_words::<u8, 1, 128>(lanes, float, stored, raw),
-        2 => decode_words::<u16, 2, 64>(lanes, float, stored, raw),
-        4 => decode_words::<u32, 4, 32>(lanes, float, stored, raw),
-        _ => decode_words::<u64, 8, 16>(lanes, float, stored, raw),
-    }
+    by_word!(dtype, decode_words(lanes, float, stored, raw))
 }
 
 fn encode_words<T: Word<B, L>, const B: usize, const L: usize>(

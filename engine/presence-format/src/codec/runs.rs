@@ -8,7 +8,7 @@ use super::bitpack::MINI_BLOCK;
 use super::lanes::{LANES_MAX, lanes_of};
 use super::mini_block::span::{Bounds, span as packed_span};
 use super::split_block::span::span as split_span;
-use super::word::Word;
+use super::word::{Word, by_word};
 use crate::dtype::DType;
 use crate::error::{FormatError, Result};
 use crate::schema::Compression;
@@ -48,13 +48,7 @@ pub fn runs(
         return Ok(None);
     }
     let (lanes, split) = (lanes_of(elements_per_record), compression == Compression::Split);
-    let runs = match dtype.bytes() {
-        1 => runs_of::<u8, 1, 128>(split, lanes, records, stored),
-        2 => runs_of::<u16, 2, 64>(split, lanes, records, stored),
-        4 => runs_of::<u32, 4, 32>(split, lanes, records, stored),
-        _ => runs_of::<u64, 8, 16>(split, lanes, records, stored),
-    };
-    runs.map(Some)
+    by_word!(dtype, runs_of(split, lanes, records, stored)).map(Some)
 }
 
 fn runs_of<T: Word<B, L>, const B: usize, const L: usize>(

@@ -9,7 +9,7 @@
 //! - Every bit pattern of every element type comes back as it was.
 
 use super::split_block::{FarRoom, Room};
-use super::word::Word;
+use super::word::{Word, by_word};
 use super::{lanes, split_block};
 use crate::dtype::DType;
 use crate::error::Result;
@@ -17,12 +17,7 @@ use crate::error::Result;
 /// Appends the column `raw`, little-endian elements of `dtype`, `elements_per_record` a record.
 /// O(raw).
 pub fn encode(dtype: DType, elements_per_record: usize, raw: &[u8], out: &mut Vec<u8>) {
-    match dtype.bytes() {
-        1 => encode_words::<u8, 1, 128>(elements_per_record, raw, out),
-        2 => encode_words::<u16, 2, 64>(elements_per_record, raw, out),
-        4 => encode_words::<u32, 4, 32>(elements_per_record, raw, out),
-        _ => encode_words::<u64, 8, 16>(elements_per_record, raw, out),
-    }
+    by_word!(dtype, encode_words(elements_per_record, raw, out))
 }
 
 /// Fills `raw` from all of `stored`; arguments as for [`encode`]. O(raw), allocating nothing.
@@ -35,12 +30,7 @@ pub fn decode(
     stored: &[u8],
     raw: &mut [u8],
 ) -> Result<()> {
-    match dtype.bytes() {
-        1 => decode_words::<u8, 1, 128>(elements_per_record, stored, raw),
-        2 => decode_words::<u16, 2, 64>(elements_per_record, stored, raw),
-        4 => decode_words::<u32, 4, 32>(elements_per_record, stored, raw),
-        _ => decode_words::<u64, 8, 16>(elements_per_record, stored, raw),
-    }
+    by_word!(dtype, decode_words(elements_per_record, stored, raw))
 }
 
 fn encode_words<T: Word<B, L>, const B: usize, const L: usize>(

@@ -144,6 +144,19 @@ words! {
     u64, i64, 8, 16, binary64;
 }
 
+/// Calls a function for the word that an element type is coded as.
+macro_rules! by_word {
+    ($dtype:expr, $($function:ident)::+($($argument:expr),*)) => {
+        match $dtype.bytes() {
+            1 => $($function)::+::<u8, 1, 128>($($argument),*),
+            2 => $($function)::+::<u16, 2, 64>($($argument),*),
+            4 => $($function)::+::<u32, 4, 32>($($argument),*),
+            _ => $($function)::+::<u64, 8, 16>($($argument),*),
+        }
+    };
+}
+pub(super) use by_word;
+
 /// Fills `values` from little-endian bytes. O(values).
 ///
 /// Row by row: as one loop, it becomes one `memcpy`, which for the 8 KiB of a mini-block some C
