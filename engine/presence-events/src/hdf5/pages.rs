@@ -4,6 +4,7 @@
 //! - At most one chunk, or [`PAGE_BYTES`] of a dataset without chunks, is in memory for each column
 //!   that is read.
 
+use super::chunks::Chunk;
 use super::filter::{self, Fault};
 use super::input::Input;
 use super::table::{Layout, Table};
@@ -64,7 +65,8 @@ impl Pages {
         }
         // An error leaves a page without rows.
         let old = held.and_then(|at| self.pages.get_mut(at)).map(|(_, old)| std::mem::take(old));
-        let page = page(&self.table, input, group, row, old.unwrap_or_default().bytes)?;
+        let spare = old.unwrap_or_default().bytes;
+        let page = Reading { table: &self.table, input, group, row, spare }.page()?;
         match held.and_then(|at| self.pages.get_mut(at)) {
             Some((_, old)) => *old = page,
             None => self.pages.push((group, page)),
@@ -104,92 +106,104 @@ impl Pages {
     }
 }
 
-/// The page that a row is in; `spare` is memory of another.
-fn page(
-    table: &Table,
-    input: &mut Input,
+/// A row to be read, and what it takes.
+struct Reading<'a> {
+    table: &'a Table,
+    input: &'a mut Input,
+    /// The column of chunks.
     group: u64,
     row: u64,
+    /// Memory of another page.
     spare: Vec<u8>,
-) -> Result<Page, Gap> {
-    let stride = table.columns.saturating_mul(table.element_bytes as u64).max(1);
-    let gap = |end: u64, error: EventError| Gap { end, error };
-    let absent = |kind, place, what: &str| {
-        EventError::new(kind, place, format!("HDF5: rows of {} {what}", table.path))
-    };
-    match &table.layout {
-        Layout::Compact(bytes) => {
-            let rows = (bytes.len() as u64 / stride).min(table.rows);
-            let place = input.place(table.address);
-            if row >= rows {
-                let error = absent(EventErrorKind::Corrupt, place, "that are not there");
-                return Err(gap(table.rows, error));
-            }
-            let bytes = bytes.clone();
-            Ok(Page { start: 0, rows, stride: stride as usize, bytes, place })
-        }
-        Layout::Contiguous(None) => {
-            let place = input.place(table.address);
-            let error = absent(EventErrorKind::Corrupt, place, "that were never written");
-            Err(gap(table.rows, error))
-        }
-        Layout::Contiguous(Some(address)) => {
-            let start = address.saturating_add(row.saturating_mul(stride));
-            let there = input.total().saturating_sub(input.place(start)) / stride;
-            let rows = (PAGE_BYTES / stride).max(1).min(table.rows - row).min(there.max(1));
-            if stride > super::table::CHUNK_BYTES_MAX {
-                let error = input.unsupported(table.address, "rows that are too long");
-                return Err(gap(table.rows, error));
-            }
-            let bytes = input.bytes_into(start, rows * stride, spare);
-            let bytes = bytes.map_err(|error| gap(table.rows, error))?;
-            let place = input.place(start);
-            Ok(Page { start: row, rows, stride: stride as usize, bytes, place })
-        }
-        Layout::Chunked { .. } => chunk(table, input, group, row, spare),
-    }
 }
 
-/// The chunk that a row is in, unpacked; `spare` is memory of another page.
-fn chunk(
-    table: &Table,
-    input: &mut Input,
-    group: u64,
-    row: u64,
-    spare: Vec<u8>,
-) -> Result<Page, Gap> {
-    let Layout::Chunked { rows, columns, chunks } = &table.layout else {
-        return Err(Gap { end: table.rows, error: input.corrupt(table.address, "no chunks") });
-    };
-    let number = row / rows;
-    let end_of = |number: u64| number.saturating_mul(*rows).min(table.rows);
-    let index = chunks.partition_point(|chunk| (chunk.column, chunk.row) < (group, number));
-    let found = chunks.get(index).filter(|chunk| chunk.column == group);
-    let Some(chunk) = found.filter(|chunk| chunk.row == number) else {
-        let end = found.map_or(table.rows, |next| end_of(next.row));
-        let place = input.place(table.address);
-        let what = format!("HDF5: rows {row} to {end} of {} that were never written", table.path);
-        return Err(Gap { end, error: EventError::new(EventErrorKind::Corrupt, place, what) });
-    };
-    let end = end_of(number + 1);
-    let place = input.place(chunk.address);
-    let stride = *columns as usize * table.element_bytes;
-    // The last chunk may hold only what is needed of it.
-    let needed = (end - number * rows) as usize * stride;
-    let whole = *rows as usize * stride;
-    let packed = input.bytes_into(chunk.address, chunk.bytes, spare);
-    let packed = packed.map_err(|error| Gap { end, error })?;
-    let bytes = match filter::undo(&table.filters, chunk.mask, packed, whole, needed) {
-        Ok(bytes) => bytes,
-        Err(Fault::Unknown(what)) => {
-            let what = format!("HDF5: {} is packed by {what}", table.path);
-            let error = EventError::new(EventErrorKind::Unsupported, place, what);
-            return Err(Gap { end: table.rows, error });
+impl Reading<'_> {
+    /// The page that the row is in.
+    fn page(self) -> Result<Page, Gap> {
+        let table = self.table;
+        match &table.layout {
+            Layout::Compact(bytes) => self.compact(bytes),
+            Layout::Contiguous(None) => Err(self.absent("that were never written")),
+            Layout::Contiguous(Some(address)) => self.contiguous(*address),
+            Layout::Chunked { rows, columns, chunks } => self.chunk(*rows, *columns, chunks),
         }
-        Err(Fault::Corrupt(what)) => {
-            let what = format!("HDF5: {} has {what}", table.path);
+    }
+
+    /// Bytes of a row where there are no chunks.
+    fn stride(&self) -> u64 {
+        self.table.columns.saturating_mul(self.table.element_bytes as u64).max(1)
+    }
+
+    /// No further row is there.
+    fn absent(&self, what: &str) -> Gap {
+        let place = self.input.place(self.table.address);
+        let what = format!("HDF5: rows of {} {what}", self.table.path);
+        let error = EventError::new(EventErrorKind::Corrupt, place, what);
+        Gap { end: self.table.rows, error }
+    }
+
+    /// All rows, which the header has.
+    fn compact(self, bytes: &[u8]) -> Result<Page, Gap> {
+        let stride = self.stride();
+        let rows = (bytes.len() as u64 / stride).min(self.table.rows);
+        if self.row >= rows {
+            return Err(self.absent("that are not there"));
+        }
+        let place = self.input.place(self.table.address);
+        Ok(Page { start: 0, rows, stride: stride as usize, bytes: bytes.to_vec(), place })
+    }
+
+    /// Rows from the row on, of those that begin at `address`.
+    fn contiguous(self, address: u64) -> Result<Page, Gap> {
+        let stride = self.stride();
+        let Self { table, input, row, spare, .. } = self;
+        let gap = |error| Gap { end: table.rows, error };
+        let start = address.saturating_add(row.saturating_mul(stride));
+        let there = input.total().saturating_sub(input.place(start)) / stride;
+        let rows = (PAGE_BYTES / stride).max(1).min(table.rows - row).min(there.max(1));
+        if stride > super::table::CHUNK_BYTES_MAX {
+            return Err(gap(input.unsupported(table.address, "rows that are too long")));
+        }
+        let bytes = input.bytes_into(start, rows * stride, spare).map_err(gap)?;
+        let place = input.place(start);
+        Ok(Page { start: row, rows, stride: stride as usize, bytes, place })
+    }
+
+    /// The chunk that the row is in, unpacked; chunks are of so many rows and columns.
+    fn chunk(self, rows: u64, columns: u64, chunks: &[Chunk]) -> Result<Page, Gap> {
+        let Self { table, input, group, row, spare } = self;
+        let number = row / rows;
+        let end_of = |number: u64| number.saturating_mul(rows).min(table.rows);
+        let index = chunks.partition_point(|chunk| (chunk.column, chunk.row) < (group, number));
+        let found = chunks.get(index).filter(|chunk| chunk.column == group);
+        let Some(chunk) = found.filter(|chunk| chunk.row == number) else {
+            let end = found.map_or(table.rows, |next| end_of(next.row));
+            let place = input.place(table.address);
+            let path = &table.path;
+            let what = format!("HDF5: rows {row} to {end} of {path} that were never written");
             return Err(Gap { end, error: EventError::new(EventErrorKind::Corrupt, place, what) });
-        }
-    };
-    Ok(Page { start: number * rows, rows: end - number * rows, stride, bytes, place })
+        };
+        let end = end_of(number + 1);
+        let place = input.place(chunk.address);
+        let stride = columns as usize * table.element_bytes;
+        // The last chunk may hold only what is needed of it.
+        let needed = (end - number * rows) as usize * stride;
+        let whole = rows as usize * stride;
+        let packed = input.bytes_into(chunk.address, chunk.bytes, spare);
+        let packed = packed.map_err(|error| Gap { end, error })?;
+        let bytes = match filter::undo(&table.filters, chunk.mask, packed, whole, needed) {
+            Ok(bytes) => bytes,
+            Err(Fault::Unknown(what)) => {
+                let what = format!("HDF5: {} is packed by {what}", table.path);
+                let error = EventError::new(EventErrorKind::Unsupported, place, what);
+                return Err(Gap { end: table.rows, error });
+            }
+            Err(Fault::Corrupt(what)) => {
+                let what = format!("HDF5: {} has {what}", table.path);
+                let error = EventError::new(EventErrorKind::Corrupt, place, what);
+                return Err(Gap { end, error });
+            }
+        };
+        Ok(Page { start: number * rows, rows: end - number * rows, stride, bytes, place })
+    }
 }
