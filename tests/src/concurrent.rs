@@ -13,7 +13,7 @@ use crate::support::{check_numbers, figure, number_at, number_schema, number_ts,
 
 const STREAMS: usize = 3;
 /// Between two looks: four readers without rest keep all cores from the tests beside this one.
-const READER_PAUSE: Duration = Duration::from_millis(1);
+const READER_PAUSE: Duration = Duration::from_millis(4);
 /// Set for a child that reads: the directory, and whether it follows by itself.
 const CHILD_DIRECTORY: &str = "PRESENCE_TEST_READ_DIRECTORY";
 const CHILD_FOLLOWS: &str = "PRESENCE_TEST_READ_FOLLOWS";

@@ -48,10 +48,12 @@ fn is_whole(target: &str) -> bool {
 fn runs_of(target: &str) -> u64 {
     match target {
         // Some hundred operations each, every one compared.
-        "tracks_vs_model" => 40,
+        "tracks_vs_model" => 15,
+        "ops_vs_model" => 150,
         _ if is_whole(target) => 300,
         // Slower than the others: what they decode is compared with a slow twin.
-        _ if target.starts_with("codec") || target == "block" => 2_000,
+        "codec_round_trip" | "block" => 700,
+        _ if target.starts_with("codec") => 2_000,
         _ if target.starts_with("events") || target == "region" => 5_000,
         _ => 20_000,
     }

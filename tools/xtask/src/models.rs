@@ -84,7 +84,8 @@ fn explored(root: &Path, limits: &[(&str, u64)]) -> Result<(u64, u64)> {
         let told = ended(command.args(["--", "--nocapture"]))?;
         if !told.success {
             let limits = limits.iter().map(|(name, limit)| format!("{name}={limit} "));
-            let again = "RUSTFLAGS='--cfg loom' CARGO_TARGET_DIR=target/models cargo test";
+            let again = "RUSTFLAGS='--cfg loom' CARGO_TARGET_DIR=target/models cargo test \
+                         --profile models";
             let limits: String = limits.collect();
             return Err(format!(
                 "a model failed:\n{}\nagain: {limits}{again} -p {package} --lib models",
@@ -115,7 +116,7 @@ fn model(root: &Path, package: &str, name: &str) -> Command {
     let mut command = Command::new("cargo");
     command.current_dir(root).env("RUSTFLAGS", "--cfg loom");
     command.env("CARGO_TARGET_DIR", target(root).join("models"));
-    command.args(["test", "--quiet", "--package", package, "--lib", name]);
+    command.args(["test", "--quiet", "--profile", "models", "--package", package, "--lib", name]);
     command
 }
 

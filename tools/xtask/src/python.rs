@@ -41,6 +41,9 @@ pub(crate) fn run(root: &Path) -> Result<Outcome> {
     let manifest = package.join("Cargo.toml");
     let mut build = Command::new(tools.join("maturin"));
     build.args(["build", "--quiet", "--profile", "dev", "--compatibility", "linux"]);
+    // Other features than the tests have, so it is built for these tests alone: quickly.
+    build.args(["--config", "profile.dev.package.presence-engine.opt-level=1"]);
+    build.args(["--config", "profile.dev.package.presence-fsck.opt-level=0"]);
     execute(build.arg("--manifest-path").arg(&manifest).arg("--out").arg(&wheels))?;
     let wheel = only_file(&wheels)?;
 
