@@ -9,6 +9,11 @@
     )
 )]
 
+/// The tests open small databases by the million.
+#[cfg(test)]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 mod acks;
 mod backup;
 mod bad_input;

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use presence::{Column, Compression, DType, Options, Order, Schema, Stream};
+pub(crate) use presence_tests::mix;
 
 /// Records that a [`Truth`] holds: no test appends more to one stream.
 pub(crate) const TRUTH_RECORDS: u64 = 20_000;
@@ -49,14 +50,6 @@ pub(crate) fn replay_line() -> String {
         seed(),
         scale()
     )
-}
-
-/// A number that looks random and is a function of `x`.
-pub(crate) fn mix(x: u64) -> u64 {
-    let x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^ (x >> 31)
 }
 
 /// Numbers that look random, from a seed.

@@ -12,23 +12,13 @@ use presence_format::entry::{Entry, EntryBuilder, EntryKind, align_up};
 use presence_format::frame;
 use presence_format::index::{Index, IndexEntry, StreamBlocks};
 use presence_format::segment::{DatabaseId, FOOTER_MAGIC, Footer, SegmentHeader};
-use presence_format::{Compression, DType, Schema};
+use presence_format::{Compression, Schema};
 
-use crate::support::mix;
+pub(crate) use presence_tests::{plain, value};
 
 pub(crate) const DATABASE: DatabaseId = DatabaseId(*b"hostile database");
 pub(crate) const OTHER: DatabaseId = DatabaseId(*b"foreign database");
 const CREATED: i64 = 1_700_000_000_000_000;
-
-/// The value of record `sequence` of a plain stream.
-pub(crate) fn value(sequence: u64) -> i64 {
-    mix(sequence).cast_signed()
-}
-
-/// The schema of a plain stream.
-pub(crate) fn plain() -> Schema {
-    Schema::single(DType::I64, &[]).unwrap()
-}
 
 /// Stream `id` without records, as a catalog tells of it.
 pub(crate) fn stream(id: u32, name: &str, schema: Schema) -> StreamEntry {

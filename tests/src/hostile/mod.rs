@@ -17,7 +17,6 @@ mod frames;
 mod headers;
 mod indexes;
 mod planes;
-mod probe;
 mod saved;
 mod sets;
 mod sizes;
@@ -223,9 +222,8 @@ fn limited(program: &Path) -> Command {
 fn probe(scratch: &Path, subject: &Path) -> Result<Told, String> {
     let output = scratch.join("told");
     let file = std::fs::File::create(&output).unwrap();
-    let mut command = limited(&std::env::current_exe().unwrap());
-    command.args(["hostile::probe::child", "--exact", "--nocapture", "--test-threads=1"]);
-    command.env(probe::SUBJECT, subject).stdin(Stdio::null());
+    let mut command = limited(Path::new(env!("CARGO_BIN_EXE_presence-probe")));
+    command.arg(subject).stdin(Stdio::null());
     command.stdout(file.try_clone().unwrap()).stderr(file);
     let mut child = command.spawn().unwrap();
     let ended = wait(&mut child);

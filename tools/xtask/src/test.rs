@@ -1,4 +1,4 @@
-//! `cargo xtask test`: everything a change must pass.
+//! `cargo xtask test`: everything a change must pass, and with `--all` what CI looks at besides.
 //!
 //! # Invariants
 //! - The list [`STEPS`] is the whole truth: a new check is one more line in it.
@@ -34,6 +34,10 @@ const STEPS: &[Step] = &[
     Step { name: "msrv", about: "the oldest supported Rust", run: msrv },
 ];
 
+/// Steps that build everything anew, to run tests under an interpreter and decoders under a
+/// sanitizer: with `--all`, or by name.
+const DEEPER: &[&str] = &["miri", "fuzz"];
+
 /// Steps that build in folders of their own, and mostly on one core: they run beside the others
 /// that take long, where there is a second core.
 const BESIDE: &[&str] = &["models", "miri", "fuzz"];
@@ -41,6 +45,9 @@ const BESIDE: &[&str] = &["models", "miri", "fuzz"];
 /// Options of `cargo xtask test`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
+    /// Run the steps that CI runs besides, too: miri, fuzz.
+    #[arg(long)]
+    all: bool,
     /// Run only this step; may be given more than once.
     #[arg(long, value_name = "STEP")]
     only: Vec<String>,
@@ -61,6 +68,9 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
         }
         return Ok(());
     }
+    if !options.all && options.only.is_empty() {
+        println!("without {}: `--all` runs them, too", DEEPER.join(" and "));
+    }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let beside = Beside { names: if cores > 1 { BESIDE } else { &[] }, from: "clippy" };
     figures::gathered(root, || steps::run(root, &chosen, beside))
@@ -76,7 +86,10 @@ fn choose(all: &[Step], options: &Options) -> Result<Vec<Step>> {
     let named = |list: &[String], step: &Step| list.iter().any(|name| name == step.name);
     let chosen = all
         .iter()
-        .filter(|step| options.only.is_empty() || named(&options.only, step))
+        .filter(|step| match options.only.is_empty() {
+            true => options.all || !DEEPER.contains(&step.name),
+            false => named(&options.only, step),
+        })
         .filter(|step| !named(&options.skip, step));
     Ok(chosen.copied().collect())
 }
@@ -246,13 +259,20 @@ mod tests {
 
     fn names(only: &[&str], skip: &[&str]) -> Result<Vec<&'static str>> {
         let owned = |list: &[&str]| list.iter().map(|&name| name.to_owned()).collect();
-        let options = Options { only: owned(only), skip: owned(skip), list: false };
+        let options = Options { all: false, only: owned(only), skip: owned(skip), list: false };
         Ok(choose(STEPS, &options)?.iter().map(|step| step.name).collect())
     }
 
     #[test]
+    fn what_is_deeper_runs_when_it_is_asked_for() {
+        let all = Options { all: true, only: Vec::new(), skip: Vec::new(), list: false };
+        assert_eq!(choose(STEPS, &all).unwrap().len(), STEPS.len());
+        assert_eq!(names(&[], &[]).unwrap().len(), STEPS.len() - DEEPER.len());
+        assert_eq!(names(&["miri"], &[]).unwrap(), ["miri"]);
+    }
+
+    #[test]
     fn steps_are_chosen_by_name() {
-        assert_eq!(names(&[], &[]).unwrap().len(), STEPS.len());
         assert_eq!(names(&["doc", "fmt"], &[]).unwrap(), ["fmt", "doc"]);
         assert_eq!(names(&["doc", "fmt"], &["fmt"]).unwrap(), ["doc"]);
         assert!(names(&[], &["bench"]).unwrap().iter().all(|&name| name != "bench"));

@@ -1,4 +1,7 @@
-//! The child that opens what is hostile, and tells in three lines what it made of it.
+//! A program of its own that opens what is hostile, and tells in three lines what it made of it:
+//! `presence-probe DATABASE`.
+//!
+//! Its memory is limited and measured, so that it has the allocator of the system.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -6,11 +9,7 @@ use std::time::Duration;
 
 use presence::{Database, Error, Level, Options, PresenceTrack, RecordRef, Stream, class};
 use presence_fsck::Level as Depth;
-
-use super::build::{plain, value};
-
-/// The directory or file to open, for the child.
-pub(super) const SUBJECT: &str = "PRESENCE_TEST_HOSTILE_SUBJECT";
+use presence_tests::{plain, value};
 
 /// Streams of a database that are asked: of those with thousands, the first.
 const STREAMS_ASKED_MAX: usize = 300;
@@ -25,12 +24,13 @@ fn options() -> Options {
 }
 
 /// Judges, reads and writes the subject; prints a line for each.
-#[test]
-#[expect(clippy::print_stdout, reason = "its parent reads this")]
-fn child() {
-    let Some(subject) = std::env::var_os(SUBJECT) else { return };
+fn main() {
+    let Some(subject) = std::env::args_os().nth(1) else {
+        println!("usage: presence-probe DATABASE");
+        std::process::exit(2);
+    };
     let subject = Path::new(&subject);
-    println!("\njudge: {}", judge(subject));
+    println!("judge: {}", judge(subject));
     println!("read: {}", read(subject));
     if subject.is_dir() {
         println!("write: {}", write(subject));
