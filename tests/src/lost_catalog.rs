@@ -1,12 +1,14 @@
-//! The last segment's first catalog is damaged: earlier segments tell of its streams.
+//! What catalogs say of streams: where the last one is damaged, and where streams are made while
+//! others seal.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use presence::device::MemoryDevice;
 use presence::{Database, Level, schema_of};
-use presence_fsck::{Code, check_device};
+use presence_fsck::{Code, Severity, check_device};
 
-use crate::support::small;
+use crate::support::{figure, scaled, small};
 
 #[test]
 fn sequences_are_not_given_out_twice() {
@@ -36,4 +38,44 @@ fn sequences_are_not_given_out_twice() {
     assert_eq!(report.totals.records, 700, "{report:#?}");
     assert_eq!(report.of(Code::StreamContradiction).count(), 0, "{report:#?}");
     assert!(report.lost.is_empty(), "{report:#?}");
+}
+
+/// Whether a segment is sealed before the entry of a new stream or behind it, some segment names
+/// the stream.
+#[test]
+fn streams_made_while_others_seal_are_named() {
+    for round in 0..scaled(20) {
+        let memory = MemoryDevice::new();
+        let db = Database::create_on(Arc::new(memory.clone()), small()).unwrap();
+        let filled = db.create_stream("filled", schema_of::<f64>().unwrap()).unwrap();
+        let mut writer = filled.writer::<f64>().unwrap();
+        let made = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for number in 0..100 {
+                    db.create_stream(&number.to_string(), schema_of::<u8>().unwrap()).unwrap();
+                }
+                made.store(true, Ordering::Release);
+            });
+            // Some segments are sealed with every stream that is made.
+            let mut ts = 0;
+            while !made.load(Ordering::Acquire) {
+                for _ in 0..500 {
+                    writer.append(ts, ts as f64).unwrap();
+                    ts += 1;
+                }
+                writer.flush(Level::Os).unwrap();
+            }
+        });
+        let killed = memory.fork();
+        drop((writer, filled));
+        let report = check_device(&killed, &Default::default(), &mut |_| true).unwrap();
+        assert!(
+            report.findings.iter().all(|found| found.severity == Severity::Note),
+            "{report:#?}"
+        );
+        let db = Database::open_on(Arc::new(killed), small()).unwrap();
+        assert_eq!(db.streams().len(), 101, "round {round}");
+    }
+    figure("databases of streams made beside seals", scaled(20));
 }
