@@ -1,5 +1,5 @@
 //! What the integration tests (`all.rs`) and the program that they start (`bin`) share: the
-//! records of a plain stream.
+//! records of a plain stream, and what a process held.
 
 use presence_format::{DType, Schema};
 
@@ -20,4 +20,11 @@ pub fn value(sequence: u64) -> i64 {
 #[expect(clippy::unwrap_used, reason = "one column of one number is a schema")]
 pub fn plain() -> Schema {
     Schema::single(DType::I64, &[]).unwrap()
+}
+
+/// The most memory that this process ever held, in KiB; none where the system does not tell.
+pub fn held_kib_max() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.split_whitespace().next()?.parse().ok()
 }

@@ -7,6 +7,7 @@ use std::process::{Command, Output, Stdio};
 use presence::Database;
 use presence_format::checksum::header_crc32;
 use presence_format::entry::EntryKind;
+use presence_tests::held_kib_max;
 
 use crate::script::{Step, bare, play};
 use crate::support::{Random, figure, rerun, scaled, skipped, small};
@@ -27,13 +28,6 @@ pub(crate) fn limited(command: &Command, kib: u64) -> std::io::Result<Output> {
         shell.env(name, value.unwrap_or_default());
     }
     shell.stdin(Stdio::null()).output()
-}
-
-/// The most memory that this process ever held, in KiB; none where the system does not tell.
-pub(crate) fn held_kib_max() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.split_whitespace().next()?.parse().ok()
 }
 
 /// Not a test by itself: opens what it is given.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use presence::{Database, Error, Level, Options, PresenceTrack, RecordRef, Stream, class};
 use presence_fsck::Level as Depth;
-use presence_tests::{plain, value};
+use presence_tests::{held_kib_max, plain, value};
 
 /// Streams of a database that are asked: of those with thousands, the first.
 const STREAMS_ASKED_MAX: usize = 300;
@@ -35,15 +35,7 @@ fn main() {
     if subject.is_dir() {
         println!("write: {}", write(subject));
     }
-    println!("peak: {}", peak_kib());
-}
-
-/// The most memory this process ever held.
-fn peak_kib() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let number = line.and_then(|line| line.split_whitespace().next());
-    number.and_then(|number| number.parse().ok()).unwrap_or(0)
+    println!("peak: {}", held_kib_max().unwrap_or(0));
 }
 
 /// Exit codes at the three levels, and what the deepest found.

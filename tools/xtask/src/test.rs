@@ -68,12 +68,14 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
         }
         return Ok(());
     }
-    if !options.all && options.only.is_empty() {
-        println!("without {}: `--all` runs them, too", DEEPER.join(" and "));
-    }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let beside = Beside { names: if cores > 1 { BESIDE } else { &[] }, from: "clippy" };
-    figures::gathered(root, || steps::run(root, &chosen, beside))
+    figures::gathered(root, || {
+        if !options.all && options.only.is_empty() {
+            println!("without {}: `--all` runs them, too", DEEPER.join(" and "));
+        }
+        steps::run(root, &chosen, beside)
+    })
 }
 
 fn choose(all: &[Step], options: &Options) -> Result<Vec<Step>> {
