@@ -39,9 +39,7 @@ pub(super) fn table<'py>(
     cells: Vec<i64>,
     fields: &[(&str, &str)],
 ) -> PyResult<Bound<'py, PyAny>> {
-    let array = PyArray1::from_vec(py, cells);
-    read_only(&array)?;
-    array.call_method1("view", (fields.to_vec(),))
+    numbers(py, cells)?.call_method1("view", (fields.to_vec(),))
 }
 
 /// Nobody writes to a result.

@@ -68,12 +68,7 @@ impl PresenceTrack {
         expression: &Expression,
         range: &impl RangeBounds<i64>,
     ) -> Result<Questions<Arc<Planes>>> {
-        let planes = self.planes()?;
-        if planes.has_gaps() {
-            let ticks = self.grid.ticks(range, self.edge)?;
-            self.check_asked(&planes, expression, false, &ticks)?;
-        }
-        Ok(Questions::new(planes, self.grid, self.edge))
+        self.sound(expression, false, range)
     }
 
     /// The same, for what is asked of what was observed, too.
@@ -83,10 +78,22 @@ impl PresenceTrack {
         expression: &Expression,
         range: &impl RangeBounds<i64>,
     ) -> Result<Questions<Arc<Planes>>> {
+        self.sound(expression, true, range)
+    }
+
+    /// Questions about `expression`, and about what was `observed`, in a range where no part of
+    /// that is missing.
+    #[inline]
+    fn sound(
+        &self,
+        expression: &Expression,
+        observed: bool,
+        range: &impl RangeBounds<i64>,
+    ) -> Result<Questions<Arc<Planes>>> {
         let planes = self.planes()?;
         if planes.has_gaps() {
             let ticks = self.grid.ticks(range, self.edge)?;
-            self.check_asked(&planes, expression, true, &ticks)?;
+            self.check_asked(&planes, expression, observed, &ticks)?;
         }
         Ok(Questions::new(planes, self.grid, self.edge))
     }
